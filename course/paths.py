@@ -1,0 +1,73 @@
+"""Where things are. Chapters are found by globbing, so a new chapter is seen by everything at once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from course.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = ROOT / "chapters"
+SOLUTIONS = ROOT / "solutions"
+EXERCISES = ROOT / "exercises"
+WORK = ROOT / "work"
+CHECKS = ROOT / "course" / "checks"
+BOOK = ROOT / "book"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One chapter's places. `name` is the stem that all of them share, such as `01_bigram`."""
+
+    name: str
+
+    @property
+    def number(self) -> str:
+        return self.name[:2]
+
+    @property
+    def lesson(self) -> Path:
+        return CHAPTERS / f"{self.name}.ipynb"
+
+    @property
+    def solution(self) -> Path:
+        return SOLUTIONS / f"{self.name}.ipynb"
+
+    @property
+    def exercise(self) -> Path:
+        return EXERCISES / f"{self.name}.ipynb"
+
+    @property
+    def checks(self) -> Path:
+        return CHECKS / f"ch{self.name}.py"
+
+    @property
+    def numbers(self) -> Path:
+        return CHECKS / f"ch{self.name}.json"
+
+    @property
+    def work_lesson(self) -> Path:
+        return WORK / "lessons" / f"{self.name}.ipynb"
+
+    @property
+    def work_exercise(self) -> Path:
+        return WORK / f"{self.name}.ipynb"
+
+
+def chapters() -> list[Chapter]:
+    """All chapters that have a lesson, in order."""
+    found = (path.stem for path in CHAPTERS.glob("[0-9][0-9]_*.ipynb"))
+    return [Chapter(name) for name in sorted(found)]
+
+
+def chapter(which: str) -> Chapter:
+    """The chapter called `01`, `1`, `ch01`, `bigram` or `01_bigram`. Raises UserError for any other."""
+    wanted = str(which).strip().lower().removesuffix(".ipynb")
+    digits = re.fullmatch(r"(?:ch)?(\d{1,2})", wanted)
+    for one in chapters():
+        if wanted in (one.name, one.name[3:]) or (digits and int(digits[1]) == int(one.number)):
+            return one
+    known = ", ".join(one.number for one in chapters()) or "none yet"
+    raise UserError(f"There is no chapter {which!r}; the chapters are: {known}.")
