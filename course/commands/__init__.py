@@ -1,0 +1,1 @@
+"""The commands of `course`, one file for each; course/cli.py finds them."""

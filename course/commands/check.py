@@ -1,0 +1,41 @@
+"""`course check`: grade your exercises, each in a fresh process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    chapter: Annotated[str, typer.Argument(help="The chapter, such as 01.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="Another notebook than the one in work/.")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Only this exercise, such as ch01-pairs or pairs.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="How many at a time; without it 2.")
+    ] = None,
+) -> None:
+    """Grade your exercises of a chapter. Exit code 0 when all that can be graded passed."""
+    import sys
+
+    from course import grader
+    from course import report as reports
+    from course.processes import stop_on_signals
+
+    room = grader.room(chapter, file)
+    ids = {one.id for one in grader.pick(room.exercises, only)}
+    show = reports.as_json if json else reports.table
+    with stop_on_signals(), reports.waiting(len(ids), sys.stderr) as tick:
+        report = grader.grade(
+            room.notebook, room.exercises, room.checks, only=ids, jobs=jobs, on_row=tick
+        )
+    grader.record(report, room)
+    show(report, room.notebook)
+    if not report.ok:
+        raise typer.Exit(1)

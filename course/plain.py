@@ -1,0 +1,251 @@
+"""Turn whatever an answer returns into plain data, then compare plain data.
+
+After `plain` nothing of the learner's own classes is left: no `__eq__` that says yes to
+everything, no `__repr__` that crashes, no generator that never ends. Standard library only.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from dataclasses import dataclass
+
+LEAVES = 500_000  # values looked at in one answer
+DEPTH = 40  # levels of nesting looked at
+STREAM = 1_000  # items taken from a generator, which may be endless
+KEPT = 200  # differences kept of one comparison
+NUMBERS = (bool, int, float, complex)
+PLAIN = frozenset({*NUMBERS, str, bytes, type(None)})
+SEQUENCES = (list, tuple, range, deque, bytearray)
+VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """Something that is no data, known by its type's name alone."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What a generator (or zip, map, dict view ...) gave, at most STREAM items. Not a list."""
+
+    name: str
+    items: tuple
+
+
+class Tuple(list):
+    """A tuple, compared as a list and shown as a tuple."""
+
+
+def type_name(value) -> str:
+    """The name of a value's type, whatever its class does to hide it."""
+    return type.__dict__["__name__"].__get__(type(value))
+
+
+def dtype(value) -> tuple[str, str]:
+    """An array's or tensor's dtype and device, such as "float32", "cpu"; "" where there is none."""
+    try:
+        if hasattr(value, "tolist") and hasattr(value, "dtype"):
+            return str(value.dtype).removeprefix("torch."), str(getattr(value, "device", ""))
+    except Exception:
+        pass  # a learner's own class that says it is an array
+    return "", ""
+
+
+def plain(value):
+    """`value` as None, numbers, text, lists, dicts and frozensets; Stream or Opaque for the rest.
+
+    Arrays and tensors become nested lists, tuples Tuple (a list), other numbers floats.
+    Raises what the learner's generator raises while it is read.
+    """
+    return _plain(value, [LEAVES], ())
+
+
+def _plain(value, left, inside):
+    """left: [how many values may still be looked at]; inside: the ids of what holds this value."""
+    kind = type(value)
+    left[0] -= 1
+    if kind in PLAIN:
+        return value
+    for base, copy in _COPIES:  # a subclass may override everything, so ask the base class
+        if issubclass(kind, base):
+            return copy(value)
+    if id(value) in inside:
+        return Opaque(f"{type_name(value)} that contains itself")
+    if len(inside) > DEPTH:
+        return Opaque(f"value nested more than {DEPTH} deep")
+    if left[0] < 0:  # a list that holds itself twice doubles at every level
+        return Opaque(f"value of more than {LEAVES:,} parts")
+    inside = (*inside, id(value))
+    for base in (*SEQUENCES, dict, set, frozenset):
+        if issubclass(kind, base):
+            length = _length(base, value)
+            if length > left[0]:
+                return Opaque(f"{type_name(value)} of more than {LEAVES:,} values")
+            if base is dict:
+                items = list(dict.items(value))
+                keys = [_key(_plain(k, left, inside)) for k, _ in items]
+                return dict(zip(keys, (_plain(v, left, inside) for _, v in items), strict=True))
+            # Most items are numbers: to spare them the call makes this three times as fast.
+            left[0] -= length
+            items = [
+                item if type(item) in PLAIN else _plain(item, left, inside)
+                for item in base.__iter__(value)
+            ]
+            if base in (set, frozenset):
+                return frozenset(map(_key, items))
+            return Tuple(items) if base is tuple else items
+    if kind in VIEWS or hasattr(kind, "__next__"):
+        items = itertools.islice(value, STREAM)
+        return Stream(type_name(value), tuple(_plain(item, left, inside) for item in items))
+    return _other(value, left, inside)
+
+
+_COPIES = (
+    (int, int.__int__),
+    (float, float.__float__),
+    (str, str.__str__),
+    (bytes, lambda value: bytes.__getitem__(value, slice(None))),
+    (complex, complex.__pos__),
+)
+
+
+def _other(value, left, inside):
+    """An array, a tensor, another kind of number, or nothing we know."""
+    kind = type(value)
+    try:
+        if hasattr(kind, "tolist"):
+            if math.prod(getattr(value, "shape", ())) > left[0]:
+                return Opaque(f"{type_name(value)} of more than {LEAVES:,} values")
+            return _plain(value.tolist(), left, inside)
+        if hasattr(kind, "__float__"):
+            return float.__float__(float(value))
+    except Exception:
+        pass  # whatever it is, it cannot be read as numbers
+    return Opaque(type_name(value))
+
+
+def _length(base, value) -> int:
+    try:
+        return base.__len__(value)
+    except OverflowError:  # range(10**30)
+        return LEAVES + 1
+
+
+def _key(value):
+    """Plain data as a dict key or a set's member: lists become tuples again."""
+    if isinstance(value, list):
+        return tuple(map(_key, value))
+    return (
+        value if isinstance(value, (*NUMBERS, str, bytes, frozenset, type(None))) else repr(value)
+    )
+
+
+# --- comparing -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One difference. kind: "type" "shape" "nan" or "value"; path: where, such as "[1][0]"."""
+
+    kind: str
+    path: str
+    expected: object
+    got: object
+
+
+def finite(number) -> bool:
+    """False for nan and the infinities."""
+    return number - number == 0
+
+
+def near(expected, got, close: float) -> bool:
+    """Equal within `close`, relative to max(1, |expected|)? Two whole numbers: exactly."""
+    if expected == got:
+        return True
+    if not any(isinstance(number, (float, complex)) for number in (expected, got)):
+        return False
+    try:
+        if not (finite(expected) and finite(got)):
+            return expected == got or (expected != expected and got != got)
+        return abs(expected - got) <= close * max(1, abs(expected))
+    except OverflowError:  # a whole number too large for a float
+        return False
+
+
+def mismatches(expected, got, close: float, most: int = KEPT) -> list[Mismatch]:
+    """The differences between two pieces of plain data, in reading order, the first `most`."""
+    found = []
+    _walk(expected, got, close, "", found, most)
+    return found
+
+
+def alike(expected, got, close: float) -> bool:
+    """Is there no difference?"""
+    return not mismatches(expected, got, close, most=1)
+
+
+def _family(value) -> type:
+    if isinstance(value, NUMBERS):
+        return float
+    return list if isinstance(value, list) else type(value)
+
+
+def _walk(expected, got, close, path, found, most):
+    kind = _family(expected)
+
+    def add(what):
+        found.append(Mismatch(what, path, expected, got))
+
+    if kind is not _family(got):
+        add("type")
+    elif kind is float:
+        if not near(expected, got, close):
+            add("nan" if finite(expected) and not finite(got) else "value")
+    elif kind in (list, Stream):
+        ours, theirs = (expected, got) if kind is list else (expected.items, got.items)
+        if len(ours) != len(theirs):
+            add("shape")
+            return
+        for i, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+            if len(found) >= most:
+                return
+            if type(one) is not type(other) or type(one) not in PLAIN or one != other:
+                _walk(one, other, close, f"{path}[{i}]", found, most)
+    elif kind is dict:
+        if expected.keys() != got.keys():
+            add("shape")
+            return
+        for key in expected:
+            if len(found) < most:
+                _walk(expected[key], got[key], close, f"{path}[{key!r}]", found, most)
+    elif expected != got:
+        add("value")
+
+
+# --- taking apart ---------------------------------------------------------------------------
+
+
+def leaves(value) -> list:
+    """All values in nested lists and dicts, in reading order (dicts in the order of their keys)."""
+    if isinstance(value, list):
+        return [leaf for one in value for leaf in leaves(one)]
+    if isinstance(value, Stream):
+        return leaves(list(value.items))
+    if isinstance(value, dict):
+        return [leaf for key in sorted(value, key=repr) for leaf in leaves(value[key])]
+    return [value]
+
+
+def skeleton(value):
+    """The nesting without the values: equal for two answers of one shape."""
+    if isinstance(value, list):
+        return [skeleton(one) for one in value]
+    if isinstance(value, Stream):
+        return skeleton(list(value.items))
+    if isinstance(value, dict):
+        return {key: skeleton(one) for key, one in value.items()}
+    return None

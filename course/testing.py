@@ -1,0 +1,110 @@
+"""How `course test` calls pytest: which chapter, how many workers, one thread in each."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from course import paths
+
+# Two workers with two threads each would fight over the cores; a test's result must not depend
+# on how many there are.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+ALONE = ("-n", "--numprocesses", "--pdb", "--trace", "--collect-only", "--co", "-s", "--dist")
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def quiet_environment() -> None:
+    """One thread for each numeric library, and no mark in the reader's progress."""
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
+    os.environ["COURSE_NO_PROGRESS"] = "1"
+
+
+def arguments(options: list[str]) -> list[str]:
+    """pytest's arguments for those of `course test`: a chapter first, workers where they help.
+
+    Raises UserError when the first option looks like a chapter and there is none of that number.
+    """
+    rest = list(options)
+    found = []
+    if rest and re.fullmatch(r"(ch)?\d{1,2}(_\w+)?", rest[0], re.IGNORECASE):
+        found = ["--chapter", paths.chapter(rest.pop(0)).number]
+    # A path that the reader sees from where they stand, not from the course's folder.
+    for k, one in enumerate(rest):
+        path, *inside = one.split("::")
+        if not one.startswith("-") and Path(path).exists():
+            rest[k] = "::".join([str(Path(path).resolve()), *inside])
+    workers = min(4, cores())
+    chosen = any(one == flag or one.startswith(flag + "=") for one in rest for flag in ALONE)
+    chosen = chosen or any(re.fullmatch(r"-n\w+", one) for one in rest)
+    if workers > 1 and not chosen:
+        found = ["-n", str(workers), *found]
+    return [*found, *rest]
+
+
+def modules_of(chapter: paths.Chapter) -> set[str]:
+    """The modules of microgpt_ref that a chapter uses, in its notebooks, its checks or below them."""
+    written = [chapter.lesson, chapter.solution, chapter.checks]
+    texts = [path.read_text(encoding="utf-8") for path in written if path.exists()]
+    found: set[str] = set()
+    while texts:
+        for names in re.findall(
+            r"microgpt_ref[./](\w+)|from microgpt_ref import ([\w, ]+)", texts.pop()
+        ):
+            for name in re.findall(r"\w+", " ".join(names)):
+                file = paths.ROOT / "microgpt_ref" / f"{name}.py"
+                if name not in found and file.exists():
+                    found.add(name)
+                    texts.append(file.read_text(encoding="utf-8"))
+    return found
+
+
+def belongs(file: str, parameters: str, number: str, modules: set[str]) -> bool:
+    """Whether a test belongs to a chapter, told by its file's name and its parameters' id.
+
+    It does when its file is the chapter's (`test_ch01_*.py`, `01_*.ipynb`) or that of a module that
+    the chapter uses (`test_bigram.py`), or when its parameters begin with the chapter
+    (`01_bigram...`, `ch01-pairs...`). Everything else is the frame's, or another chapter's.
+    """
+    stem = Path(file).stem
+    if Path(file).suffix == ".ipynb":
+        return stem.startswith(f"{number}_")
+    if stem.startswith(f"test_ch{number}_") or stem.removeprefix("test_") in modules:
+        return True
+    return re.match(rf"{number}_|ch{number}[-_]", parameters) is not None
+
+
+class Watcher:
+    """A pytest plugin that remembers whether Ctrl-C was pressed."""
+
+    interrupted = False
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """pytest's own exit code for this, 2, is also that of a file that cannot be collected."""
+        self.interrupted = True
+
+
+def run(options: list[str]) -> int:
+    """Runs pytest; returns its exit code. Raises KeyboardInterrupt after Ctrl-C."""
+    found = arguments(options)
+    quiet_environment()
+    import pytest
+
+    os.chdir(paths.ROOT)
+    sys.path.insert(0, str(paths.ROOT))
+    watcher = Watcher()
+    code = int(pytest.main(["--rootdir", str(paths.ROOT), *found], plugins=[watcher]))
+    if watcher.interrupted:
+        raise KeyboardInterrupt
+    if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+        print("No test fits what was asked for, so nothing was tested.", file=sys.stderr)
+    return code

@@ -1,0 +1,56 @@
+"""Node.js and a Chromium for the browser tests, or the reason why there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from course import book
+from course.errors import UserError
+from course.paths import ROOT
+
+SCRIPTS = Path(__file__).with_name("browser")
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+def browser() -> dict[str, str]:
+    """The environment in which tests/browser/*.mjs find what they need.
+
+    Where something is missing the test is skipped with the reason; under CI it fails with it.
+    """
+    chromium = os.environ.get("COURSE_CHROMIUM") or next(
+        filter(None, map(shutil.which, CHROMIUMS)), None
+    )
+    if shutil.which("node") is None:
+        _without("there is no Node.js (`node`) on this machine")
+    if chromium is None:
+        _without("there is no Chromium on this machine (COURSE_CHROMIUM can name one)")
+    try:
+        packages = book.node_packages(ROOT, ["playwright-core"])
+    except UserError as why:
+        _without(str(why))
+    return {**os.environ, "COURSE_CHROMIUM": chromium, "COURSE_NODE_MODULES": str(packages)}
+
+
+def _without(reason: str) -> None:
+    if os.environ.get("CI", "").lower() in ("true", "1"):
+        pytest.fail(f"Under CI the browser tests must run, but {reason}.")
+    pytest.skip(f"{reason}: the browser tests need it")
+
+
+def drive(script: str, *arguments: object, env: dict, timeout: float = 240) -> dict:
+    """Run one script of tests/browser; return the JSON that it ended with.
+
+    Fails with the script's own error when it ended badly, or took longer than `timeout` seconds.
+    """
+    command = ["node", str(SCRIPTS / script), *map(str, arguments)]
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, encoding="utf-8", timeout=timeout
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.strip().splitlines()[-1])

@@ -1,0 +1,29 @@
+"""What every test runs under: one thread, no mark in the reader's progress; and `--chapter NN`."""
+
+from __future__ import annotations
+
+from course import paths, testing
+
+# Before anything imports numpy or torch.
+testing.quiet_environment()
+
+
+def pytest_addoption(parser):
+    """Adds `--chapter`."""
+    parser.addoption("--chapter", metavar="NN", help="only the tests that belong to this chapter")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keeps the tests of one chapter, as `course.testing.belongs` tells them."""
+    which = config.getoption("--chapter")
+    if which is None:
+        return
+    chapter = paths.chapter(which)
+    modules = testing.modules_of(chapter)
+    kept, left = [], []
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "id", "")
+        mine = testing.belongs(str(item.path), parameters, chapter.number, modules)
+        (kept if mine else left).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
