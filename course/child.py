@@ -61,7 +61,8 @@ class Child:
         description = {**job, **names, "memory": 2 * limits.memory}
         (self.folder / "job").write_text(json.dumps(description), encoding="utf-8")
         self.began = self.since = time.monotonic()
-        self.looked = 0.0
+        self.looked = self.seconds_taken = 0.0
+        self.without: set[int] = set()  # for the caller: which cells the job lacks
         self.printed = b""
         try:
             with open(self.files["printed"], "wb") as out:

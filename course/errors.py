@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """Holds one plain sentence: what was wrong and what would be right. The command line prints it, exit 2."""
+    """One plain sentence: what was wrong, what would be right. The command line exits with 2."""

@@ -124,7 +124,7 @@ class _Session:
         folder, checks = str(self.notebook.parent), str(self.checks)
         job = {"id": one.id, "checks": checks, "folder": folder, "cells": cells}
         child = Child(job, seconds, self.limits)
-        child.left_out = [number for number in self.left_out if number < own.number]
+        child.without = {number for number in self.left_out if number < own.number}
         return child
 
     def row(self, one: Exercise, child: Child) -> Row | None:
@@ -136,15 +136,13 @@ class _Session:
         if child.end != "result":
             at = next(cell for cell in self.cells if cell.number == child.at)
             foreign = at.owner != one.id
-            if (
-                foreign or not child.grading
-            ):  # while grading, a function was called: no cell's fault
+            if not child.grading:  # else a function was called, and the cell itself had ended
                 self.left_out.setdefault(at.number, (at, verdicts.end(child)))
-            if foreign and not child.grading:
-                return None
+                if foreign:
+                    return None
         if row.result in ("not yet", "stopped"):
             for number, (cell, why) in self.left_out.items():
-                if number in child.left_out:
+                if number in child.without:
                     row.sentence += f" It was graded without cell {cell.named()}, which {why}."
         return row
 
@@ -168,7 +166,7 @@ def room(which: str, file: str | os.PathLike | None = None) -> Room:
     Raises UserError for an unknown chapter, one without exercises, and a file that is not there.
     """
     chapter = paths.chapter(which)
-    exercises = list(load_exercises(chapter).EXERCISES)
+    exercises = list(exercise.load(chapter.number).EXERCISES)
     notebook = Path(file) if file is not None else chapter.work_exercise
     if file is None and not notebook.exists():
         raise UserError(
@@ -176,11 +174,6 @@ def room(which: str, file: str | os.PathLike | None = None) -> Room:
             "and so does `course lab`."
         )
     return Room(chapter, notebook, chapter.checks, exercises)
-
-
-def load_exercises(chapter: paths.Chapter):
-    """The chapter's checks module. Raises UserError when it has none."""
-    return exercise.load(chapter.number)
 
 
 def record(report: Report, room: Room) -> None:

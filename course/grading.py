@@ -17,7 +17,8 @@ from course import messages_found as tell
 from course.calls import judge_calls
 from course.exercise import Exercise, resolve
 from course.messages import Judged
-from course.plain import alike, leaves, mismatches, plain
+from course.plain import Mismatch, alike, leaves, mismatches, plain
+from course.probing import Seen, run
 from course.symptoms import diagnose
 from course.tested import judge_test
 from course.trained import judge_training
@@ -94,9 +95,15 @@ def _open(exercise, answers) -> Judged:
 def _value(exercise, answer, rng) -> Judged:
     """The expected value is never shown: that would be the answer."""
     expected = _given(resolve(exercise.reference))
-    if callable(answer) and not hasattr(answer, "__float__"):
+    if callable(answer) and not hasattr(type(answer), "__float__"):
         return Judged(say.value_is_function(exercise.id, exercise.entry))
-    mine = _tidy(plain(answer))
+    seen = Seen()
+    run(seen, lambda: answer)
+    if seen.error:  # to read a generator runs its lines
+        fault = tell.exception(exercise.entry, seen.error, None, exercise.promise)
+        return Judged(fault)
+    given = seen.value
+    mine = _tidy(given)
     graded = f"`{exercise.entry}`, {_what_kind(expected)}"
     found = mismatches(expected, mine, exercise.close)
     if not found:
@@ -111,6 +118,8 @@ def _value(exercise, answer, rng) -> Judged:
     known = diagnose([expected], [mine], None, exercise.close) if worst.kind == "value" else None
     if known:
         return Judged(say.Fault("symptom", *known), graded, values)
+    if worst.path == "":
+        worst = Mismatch(worst.kind, "", expected, given)  # a text as it was written
     return Judged(tell.value_wrong(exercise.entry, exercise.promise, worst), graded, values)
 
 

@@ -16,6 +16,7 @@ NEXT_STEP = {
     "IndexError": "Print the index and the length just before that line.",
     "KeyError": "Print the key just before that line. Which keys are there?",
     "ZeroDivisionError": "When is the divisor zero, and what should come out then?",
+    "TypeError": "Are these the types that you expected? Print them just before that line.",
     "NameError": "Is the name spelled as where it is defined, and was that cell run?",
     "UnboundLocalError": "Give the name a value before that line, on every way to it.",
     "AttributeError": "Print the type of what stands before the dot.",
@@ -158,6 +159,8 @@ def value_wrong(entry: str, promise: str, one: Mismatch) -> Fault:
     mine = cut(short(one.got))
     if one.kind == "type":
         told = f"`{entry}` is {describe(one.got)}{where}, and {_kind(one.expected)} was expected."
+    elif one.kind == "shape" and isinstance(one.got, dict):
+        told = f"`{entry}` has other keys{where} than expected: {mine}."
     elif one.kind == "shape":
         told = f"`{entry}` has {len(one.got)} items{where}, and {len(one.expected)} were expected."
     elif one.kind == "nan":

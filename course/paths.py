@@ -1,4 +1,4 @@
-"""Where things are. Chapters are found by globbing, so a new chapter is seen by everything at once."""
+"""Where things are. Chapters are found by globbing: everything sees a new one at once."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def chapters() -> list[Chapter]:
 
 
 def chapter(which: str) -> Chapter:
-    """The chapter called `01`, `1`, `ch01`, `bigram` or `01_bigram`. Raises UserError for any other."""
+    """The chapter called `01`, `1`, `ch01`, `bigram` or `01_bigram`; any other is a UserError."""
     wanted = str(which).strip().lower().removesuffix(".ipynb")
     digits = re.fullmatch(r"(?:ch)?(\d{1,2})", wanted)
     for one in chapters():

@@ -7,6 +7,7 @@ exercise, an exercise that the checks do not know).
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -73,13 +74,25 @@ def _stale_outputs(one: paths.Chapter, path: Path) -> list[Finding]:
         text = source(cell)
         if notebooks.is_code(cell) and not text.strip():
             found.append(Finding(where, f"cell {k} is empty", "delete the cell"))
-        long = text.startswith("# from microgpt_ref/") and text.count("\n") > LONG
-        if long and "hide-input" not in notebooks.tags(cell):
-            what = f"cell {k} shows an object of {text.count(chr(10))} lines unfolded"
-            found.append(Finding(where, what, "tag it hide-input"))
+        if "hide-input" not in notebooks.tags(cell):
+            for name, lines in _long_objects(text):
+                what = f"cell {k} shows `{name}`, {lines} lines, unfolded"
+                found.append(Finding(where, what, "tag it hide-input"))
     if blocks.planned(one).get("browser"):
         found += [Finding(where, sentence, "edit the cell") for sentence in cells.violations(nb)]
     return found
+
+
+def _long_objects(text: str) -> list[tuple[str, int]]:
+    """Functions and classes of more than LONG lines in a generated cell, with their lines."""
+    if not text.startswith("# from microgpt_ref/"):
+        return []
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:  # edited by hand: that it is not what it is made from is told elsewhere
+        return []
+    sizes = [(getattr(one, "name", ""), one.end_lineno - one.lineno + 1) for one in tree.body]
+    return [(name, lines) for name, lines in sizes if name and lines > LONG]
 
 
 # --------------------------------------------------------------- what only a person mends

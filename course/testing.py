@@ -52,7 +52,7 @@ def arguments(options: list[str]) -> list[str]:
 
 
 def modules_of(chapter: paths.Chapter) -> set[str]:
-    """The modules of microgpt_ref that a chapter uses, in its notebooks, its checks or below them."""
+    """The modules of microgpt_ref that a chapter uses, in notebooks, checks or each other."""
     written = [chapter.lesson, chapter.solution, chapter.checks]
     texts = [path.read_text(encoding="utf-8") for path in written if path.exists()]
     found: set[str] = set()

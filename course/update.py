@@ -47,7 +47,7 @@ def update(which: str | None = None, *, dry_run: bool = False) -> list[Change]:
 def update_one(one: Copy, *, dry_run: bool = False) -> Change:
     """Brings one copy up to date. Raises UserError when a file cannot be written."""
     path = one.mine
-    theirs = notebooks.read(one.upstream)
+    theirs = notebooks.parse(one.fresh(), notebooks.shown(one.upstream))
     try:
         before = path.read_bytes() if path.exists() else b""
     except OSError as why:
@@ -55,7 +55,7 @@ def update_one(one: Copy, *, dry_run: bool = False) -> Change:
     if not before.strip():  # an empty file is what a full disk leaves; there is nothing to lose
         sentence = "was empty; it is new again." if path.exists() else "new."
         if not dry_run:
-            notebooks.write_bytes(path, one.upstream.read_bytes())
+            notebooks.write_bytes(path, one.fresh())
             workcopy.remember(one)
         return Change(path, "new", sentence)
     try:
@@ -111,7 +111,7 @@ def _carry_out(plan: Change, one: Copy, before: bytes, nb: dict | None, dry_run:
         sentence = "left alone: it was saved at this very moment. Run the command again."
         return Change(plan.path, "left alone", sentence)
     if nb is None:
-        notebooks.write_bytes(plan.path, one.upstream.read_bytes())
+        notebooks.write_bytes(plan.path, one.fresh())
     else:
         notebooks.write(plan.path, nb)
     workcopy.remember(one)

@@ -8,6 +8,7 @@ this before anything is installed.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,13 @@ class Copy:
     upstream: Path  # the course's own file, in chapters/ or exercises/
     mine: Path  # the learner's copy in work/
     origin: Path  # what the copy was made from
+
+    def fresh(self) -> bytes:
+        """The course's file as it is now, its links leading on from where the copy lies."""
+        data = self.upstream.read_bytes()
+        if self.kind == "exercise":  # work/ is as deep as exercises/; only lessons moved
+            return data.replace(b"](../chapters/", b"](lessons/")
+        return re.sub(rb"\]\(\.\./(exercises/)?", lambda m: b"](../" if m[1] else b"](../../", data)
 
 
 def origin_of(mine: Path) -> Path:
@@ -56,17 +64,17 @@ def copy_missing(which: str | None = None) -> list[Path]:
     made = []
     for copy in copies(which):
         if not os.path.lexists(copy.mine):
-            create(copy.mine, copy.upstream.read_bytes())
+            create(copy.mine, copy.fresh())
             remember(copy)
             made.append(copy.mine)
-        elif not copy.origin.exists() and copy.mine.read_bytes() == copy.upstream.read_bytes():
+        elif not copy.origin.exists() and copy.mine.read_bytes() == copy.fresh():
             remember(copy)  # stopped between the two files last time, or `.course` was deleted
     return made
 
 
 def remember(copy: Copy) -> None:
     """Keeps the course's file as it is now as the origin of the learner's copy."""
-    write_bytes(copy.origin, copy.upstream.read_bytes())
+    write_bytes(copy.origin, copy.fresh())
 
 
 def create(path: Path, data: bytes) -> None:

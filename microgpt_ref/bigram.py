@@ -21,23 +21,20 @@ import random
 
 
 def vocabulary(docs: list[str]) -> list[str]:
-    """The distinct characters of all documents, sorted: a character's place is its token."""
+    """The distinct characters of all documents, sorted; its place is its token."""
     chars = sorted(set("".join(docs)))
     if not chars:
-        raise ValueError(
-            "There is no character in these documents; give at least one that is not empty."
-        )
+        raise ValueError("No document holds a character; give one that does.")
     return chars
 
 
 def encode(doc: str, chars: list[str]) -> list[int]:
-    """The tokens of `doc` between two BOS. Raises ValueError for a character not in `chars`."""
+    """The tokens of `doc` between two BOS; an unknown character is a ValueError."""
     ids = {char: i for i, char in enumerate(chars)}
     unknown = sorted(set(doc) - set(chars))
     if unknown:
-        raise ValueError(
-            f"{doc!r} holds {unknown[0]!r}, which is not one of the {len(chars)} characters known."
-        )
+        known = "".join(chars)
+        raise ValueError(f"{doc!r} holds {unknown[0]!r}; use only {known!r}.")
     bos = len(chars)
     return [bos, *(ids[char] for char in doc), bos]
 
@@ -51,7 +48,7 @@ def decode(tokens: list[int], chars: list[str]) -> str:
 
 
 def count_bigrams(token_docs: list[list[int]], vocab_size: int) -> list[list[int]]:
-    """counts[left][right]: how often `right` came right after `left`; vocab_size x vocab_size."""
+    """counts[left][right]: how often `right` came after `left`, a square table."""
     counts = [[0] * vocab_size for _ in range(vocab_size)]
     for tokens in token_docs:
         for left, right in zip(tokens, tokens[1:]):
@@ -60,9 +57,9 @@ def count_bigrams(token_docs: list[list[int]], vocab_size: int) -> list[list[int
 
 
 def normalize(counts: list[float], smoothing: float = 0.0) -> list[float]:
-    """Counts to probabilities that sum to 1, after adding `smoothing` to each (Lidstone 1920).
+    """Counts to probabilities that sum to 1; first, `smoothing` is added to each.
 
-    A row that was never seen (all zero) says nothing, so every token gets the same probability.
+    (Lidstone 1920.) A row of zeros says nothing, so all get the same probability.
     """
     total = sum(counts) + smoothing * len(counts)
     if total == 0:
@@ -70,8 +67,8 @@ def normalize(counts: list[float], smoothing: float = 0.0) -> list[float]:
     return [(count + smoothing) / total for count in counts]
 
 
-def count_ngrams(token_docs: list[list[int]], n: int, vocab_size: int) -> dict[tuple, list[int]]:
-    """How often each token followed each context of n - 1 tokens: {context: vocab_size counts}.
+def count_ngrams(token_docs: list[list[int]], n: int, vocab_size: int) -> dict:
+    """{context: counts}: how often each token followed each tuple of n - 1 tokens.
 
     The first contexts of a document are filled up with its BOS on the left.
     """
@@ -87,9 +84,9 @@ def count_ngrams(token_docs: list[list[int]], n: int, vocab_size: int) -> dict[t
 
 
 def ngram_model(counts: dict[tuple, list[int]], smoothing: float = 0.0):
-    """The model that answers with the smoothed frequencies of the last n - 1 tokens."""
+    """A model: the smoothed frequencies of what followed the last n - 1 tokens."""
     if not counts:
-        raise ValueError("These counts are empty; count at least one document first.")
+        raise ValueError("The counts are empty; count at least one document.")
     some_context, some_row = next(iter(counts.items()))
     n, vocab_size = len(some_context) + 1, len(some_row)
     rows = {context: normalize(row, smoothing) for context, row in counts.items()}
@@ -106,20 +103,20 @@ def ngram_model(counts: dict[tuple, list[int]], smoothing: float = 0.0):
 
 
 def sample(probs: list[float], u: float) -> int:
-    """The token at which the running sum of `probs` passes u, for u in [0, 1): inverse transform.
+    """The token at which the running sum of `probs` passes u, for u in [0, 1).
 
-    With u uniform, token i comes out with probability probs[i].
+    With u uniform, token i comes out with probability probs[i] (inverse transform).
     """
     total = 0.0
     for token, p in enumerate(probs):
         total += p
         if u < total:
             return token
-    return max(i for i, p in enumerate(probs) if p > 0)  # rounding left the sum just below u
+    return max(i for i, p in enumerate(probs) if p > 0)  # u above a rounded sum
 
 
 def generate(model, bos: int, rng: random.Random, max_tokens: int = 100) -> list[int]:
-    """Tokens drawn one by one from `model`, from BOS to BOS, or until `max_tokens` are drawn."""
+    """Tokens drawn one by one, from BOS to BOS, or until `max_tokens` are drawn."""
     tokens = [bos]
     for _ in range(max_tokens):
         tokens.append(sample(model(tokens), rng.random()))
@@ -129,10 +126,10 @@ def generate(model, bos: int, rng: random.Random, max_tokens: int = 100) -> list
 
 
 def mean_nll(model, token_docs: list[list[int]]) -> float:
-    """The mean negative log-likelihood per predicted token, in nats: the loss of the whole course.
+    """The loss of the whole course: mean negative log-likelihood per token, in nats.
 
-    The closing BOS is predicted like any token. One token that the model holds impossible makes
-    the loss infinite. Raises ValueError when there is nothing to predict.
+    The closing BOS is predicted like any token. One token that the model holds
+    impossible makes the loss infinite. Nothing to predict is a ValueError.
     """
     total, n_tokens = 0.0, 0
     for tokens in token_docs:
@@ -143,9 +140,7 @@ def mean_nll(model, token_docs: list[list[int]]) -> float:
             total -= math.log(p)
             n_tokens += 1
     if n_tokens == 0:
-        raise ValueError(
-            "There is no token to predict; give at least one document of two tokens or more."
-        )
+        raise ValueError("Nothing to predict; give a document of two tokens or more.")
     return total / n_tokens
 
 
@@ -164,10 +159,10 @@ def softmax(logits: list[float]) -> list[float]:
 
 
 def loss_and_gradient(logits: list[list[float]], counts: list[list[int]]) -> tuple:
-    """Mean NLL of a softmax bigram on all counted pairs, and its gradient, shaped as `logits`.
+    """Mean NLL of a softmax bigram on all counted pairs, and its gradient.
 
-    One pair (left, right) gives d(-log p[right]) / d logits[left][j] = p[j] - (1 if j == right).
-    Summed over all pairs, a row's gradient is (pairs in the row) * p - counts of the row.
+    One pair gives d(-log p[right]) / d logits[left][j] = p[j] - (1 if j == right).
+    Summed over a row: (pairs in the row) * p - counts of the row.
     """
     n_pairs = sum(map(sum, counts))
     loss, gradient = 0.0, []
@@ -178,10 +173,10 @@ def loss_and_gradient(logits: list[list[float]], counts: list[list[int]]) -> tup
     return loss / n_pairs, gradient
 
 
-def train_softmax(counts: list[list[int]], num_steps: int, learning_rate: float) -> tuple:
-    """Gradient descent from logits of zero on all pairs at once. Returns (logits, losses).
+def train_softmax(counts: list[list[int]], num_steps: int, learning_rate: float):
+    """Gradient descent from logits of zero, all pairs at once: (logits, losses).
 
-    losses[s] is the loss before step s, so losses[0] is that of a model that knows nothing.
+    losses[s] is the loss before step s; losses[0] that of a model that knows nothing.
     """
     logits, losses = [[0.0] * len(row) for row in counts], []
     for _ in range(num_steps):

@@ -62,9 +62,7 @@ def test_vocabulary_of_the_names_is_the_alphabet(names):
 def test_vocabulary_of_nothing(docs):
     with pytest.raises(ValueError) as caught:
         bigram.vocabulary(docs)
-    assert str(caught.value) == (
-        "There is no character in these documents; give at least one that is not empty."
-    )
+    assert str(caught.value) == ("No document holds a character; give one that does.")
 
 
 def test_encode_puts_bos_on_both_sides():
@@ -75,7 +73,7 @@ def test_encode_puts_bos_on_both_sides():
 def test_encode_of_an_unknown_character():
     with pytest.raises(ValueError) as caught:
         bigram.encode("bad!", CHARS)
-    assert str(caught.value) == "'bad!' holds '!', which is not one of the 3 characters known."
+    assert str(caught.value) == "'bad!' holds '!'; use only 'abc'."
 
 
 @same_each_run
@@ -237,7 +235,7 @@ def test_ngram_model_at_the_start_uses_the_padded_context():
 def test_ngram_model_of_no_counts():
     with pytest.raises(ValueError) as caught:
         bigram.ngram_model({})
-    assert str(caught.value) == "These counts are empty; count at least one document first."
+    assert str(caught.value) == "The counts are empty; count at least one document."
 
 
 # ---- sampling --------------------------------------------------------------------------------
@@ -377,9 +375,7 @@ def test_mean_nll_is_infinite_when_something_impossible_happened():
 def test_mean_nll_of_nothing(docs):
     with pytest.raises(ValueError) as caught:
         bigram.mean_nll(lambda _: [0.25] * 4, docs)
-    assert str(caught.value) == (
-        "There is no token to predict; give at least one document of two tokens or more."
-    )
+    assert str(caught.value) == ("Nothing to predict; give a document of two tokens or more.")
 
 
 def test_mean_nll_hands_the_model_all_tokens_so_far():

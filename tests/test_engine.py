@@ -6,12 +6,15 @@ which sentence it must get.
 
 import asyncio
 import functools
+import itertools
 import json
 import math
 import random
 from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from course.engine import CheckFailed, grade
 from course.errors import UserError
@@ -651,7 +654,7 @@ def test_a_text_is_compared_without_spaces_and_capitals(monkeypatch):
     monkeypatch.setitem(globals(), "dims", "(B, T, C)")
     dims = make("value", "dims")
     passes(dims, "(b,t,c)")
-    assert "another text was expected" in fails(dims, "(b,c,t)").sentence
+    assert "`dims` is '(B, c,T)', and another text" in fails(dims, "(B, c,T)").sentence
     assert "a text was expected" in fails(dims, (1, 2, 3)).sentence
 
 
@@ -939,3 +942,39 @@ def test_arrays_too_large_to_read_are_not_read():
     np = pytest.importorskip("numpy")
     assert fails(PAIRS, lambda t: np.zeros((1 << 40, 0, 7)) if t else 0)
     assert "more than" in fails(PAIRS, lambda t: np.broadcast_to(np.zeros(1), 1 << 33)).sentence
+
+
+LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.binary()
+DATA = st.recursive(
+    LEAF,
+    lambda inner: (
+        st.lists(inner, max_size=9)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=4) | st.integers(), inner, max_size=4)
+        | st.frozensets(st.integers() | st.text(max_size=3), max_size=4)
+    ),
+    max_leaves=30,
+)
+
+
+@pytest.mark.parametrize("one", [PAIRS, NORMALIZE, MEAN, INDEX, TABLE, EVENS], ids=lambda o: o.id)
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(results=st.lists(DATA, min_size=1, max_size=3))
+def test_whatever_comes_back_gets_a_readable_sentence(one, results):
+    turn = itertools.cycle(results)
+    fails(one, lambda *args: next(turn))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(value=DATA.filter(lambda value: value is not None))
+def test_whatever_the_value_is_gets_a_readable_sentence(value):
+    nested = make("value", "nested")
+    for one in (SIZE, nested):
+        fails(one, value)
+
+
+nested = {"a": [1.5, (2, "b")], "c": {3}}
+
+
+def test_a_value_that_fails_while_it_is_read():
+    assert fails(SIZE, (1 / x for x in [0])).outcome == "exception"

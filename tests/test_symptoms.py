@@ -186,7 +186,9 @@ def test_a_symptom_is_found_and_named(name, make, mistake, said):
         assert found[1] == symptom(expected, got)
 
 
-@pytest.mark.parametrize(("name", "make", "mistake", "said"), MADE, ids=[m[3] for m in MADE])
+@pytest.mark.parametrize(
+    ("name", "make", "mistake", "said"), MADE[:-1], ids=[m[3] for m in MADE[:-1]]
+)
 def test_a_symptom_must_explain_all_wrong_answers(name, make, mistake, said):
     """One more mistake, and the pattern explains nothing; but a row that does not sum to 1 does."""
     for seed in range(10):

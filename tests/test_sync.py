@@ -358,14 +358,14 @@ def test_two_lines_are_no_leak():
 def test_a_long_object_must_be_folded(clean):
     lines = "\n".join(f"    x += {k}" for k in range(25))
     (paths.ROOT / "microgpt_ref" / "toy.py").write_text(MODULE + f"\n\ndef long(x):\n{lines}\n")
-    nb = notebook(code(HEADER + "long"))
+    nb = notebook(code("import functools"), code(HEADER + "double, triple, long"))
     notebooks.write(clean.lesson, nb)
     sync.sync()
     notebooks.write(clean.lesson, stamped(notebooks.read(clean.lesson)))
     (finding,) = stale.check()
-    assert finding.what == "cell 1 shows an object of 26 lines unfolded"
+    assert finding.what == "cell 2 shows `long`, 26 lines, unfolded"
     nb = notebooks.read(clean.lesson)
-    nb["cells"][0]["metadata"]["tags"] = ["hide-input"]
+    nb["cells"][1]["metadata"]["tags"] = ["hide-input"]
     notebooks.write(clean.lesson, nb)
     assert stale.check() == []
 

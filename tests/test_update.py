@@ -6,6 +6,7 @@ what a person would do by hand with the same three notebooks.
 
 import copy
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -466,3 +467,15 @@ def test_the_merge_itself_keeps_every_answer_and_every_added_cell(data, origin, 
         own = not grade_id(cell) and cell["id"] not in known
         if source(cell).strip() and source(cell) not in old and (own or grade_id(cell) in answers):
             assert source(cell) in [source(one) for one in merged]
+
+
+def test_links_between_lesson_and_exercises_lead_on_from_the_copies(monkeypatch, tmp_path):
+    """Oracle: the file system. Every relative link of every copy leads to a file."""
+    monkeypatch.setattr(paths, "WORK", tmp_path / "a" / "work")
+    made_now = workcopy.copy_missing()
+    assert made_now
+    for made in made_now:
+        links = re.findall(rb"\]\(([\w./]+\.ipynb)\)", made.read_bytes())
+        assert links, f"{made.name} leads nowhere"
+        for link in links:
+            assert (made.parent / link.decode()).resolve().exists(), f"{made.name}: {link}"

@@ -1,4 +1,4 @@
-// Two small things that a page of the site does by itself.
+// Three small things that a page of the site does by itself.
 
 // Each <div data-widget="name" data-state="{...}"> becomes the widget of that name: the same module
 // that JupyterLab shows. No Python runs on the page, so it is given no `ask`.
@@ -23,3 +23,14 @@ if (window.MathJax) {
     },
   };
 }
+
+// Search shows what stands around the words it found. The theme counts its buttons and its own list of
+// contents among the text of a page; only the article is.
+document.addEventListener("DOMContentLoaded", () => {
+  if (typeof Search === "undefined") return;
+  const toText = Search.htmlToText;
+  Search.htmlToText = (page, anchor) => {
+    const article = new DOMParser().parseFromString(page, "text/html").querySelector(".bd-article");
+    return toText(article ? `<div role="main">${article.innerHTML}</div>` : page, anchor);
+  };
+});

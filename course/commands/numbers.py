@@ -24,7 +24,7 @@ def numbers(
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from course import notebooks, paths
     from course import numbers as organ
@@ -34,7 +34,7 @@ def numbers(
     print(f"Measuring chapter {one.number} ...", flush=True)
     new = organ.measure(one)
     found = organ.compare(old, new)
-    table = Table("name", "stored", "measured", "difference", "")
+    table = Table(Column("name", overflow="fold"), "stored", "measured", "difference", "")
     for number in found:
         gap = "" if number.difference is None else f"{number.difference:+.2g}"
         state = number.state(tolerance)
@@ -48,3 +48,5 @@ def numbers(
     if check and bad:
         print(f"{len(bad)} of {len(found)} numbers differ from {notebooks.shown(one.numbers)}.")
         raise typer.Exit(1)
+    if check:
+        print(f"All {len(found)} numbers are those of {notebooks.shown(one.numbers)}.")

@@ -9,7 +9,7 @@ import typer
 
 def run(
     chapter: Annotated[
-        str | None, typer.Argument(metavar="[NN]", help="One chapter, such as 01; all without it.")
+        str | None, typer.Argument(metavar="NN", help="One chapter, such as 01; all without it.")
     ] = None,
     lesson: Annotated[bool, typer.Option("--lesson", help="Only the lesson.")] = False,
     solution: Annotated[bool, typer.Option("--solution", help="Only the solutions.")] = False,

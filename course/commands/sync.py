@@ -9,7 +9,7 @@ import typer
 
 def sync(
     chapter: Annotated[
-        str | None, typer.Argument(metavar="[NN]", help="One chapter, such as 01; all without it.")
+        str | None, typer.Argument(metavar="NN", help="One chapter, such as 01; all without it.")
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; list what is stale; exit 1 if any.")

@@ -252,6 +252,7 @@ html[data-theme="dark"] .bigram-table, [data-jp-theme-light="false"] .bigram-tab
 .bigram-table .bt-problem:empty { display: none; }
 .bigram-table .bt-problem { color: var(--mark); }
 .bigram-table .bt-caption { font-variant-numeric: tabular-nums; min-height: 1.4em; }
+.bigram-table .bt-chart, .bigram-table .bt-grid { max-width: calc(1.1rem + var(--n) * 3rem); }
 .bigram-table .bt-chart, .bigram-table .bt-row { display: grid; gap: 1px;
   grid-template-columns: 1.1rem repeat(var(--n), minmax(0, 1fr)); }
 .bigram-table .bt-chart { height: 7.5rem; align-items: end; margin-bottom: .3rem; }

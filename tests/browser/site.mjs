@@ -127,7 +127,10 @@ for (const url of pages) {
 {
   const { context, page } = await open("search.html?q=bigram");
   await page.locator("#search-results li").first().waitFor({ timeout: 10_000 });
-  found.search = await page.locator("#search-results li a").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
+  await page.locator("#search-results li p.context, #search-results li div.context").first().waitFor({ timeout: 10_000 });
+  found.search = await page.locator("#search-results li").evaluateAll((all) =>
+    all.map((li) => [li.querySelector("a").getAttribute("href"), li.innerText]),
+  );
   await context.close();
 }
 

@@ -13,9 +13,11 @@ page.on("pageerror", (error) => errors.push(error.message));
 await page.goto(url);
 
 // The server was started with --LabApp.expose_app_in_browser, which gives us Lab's own commands.
-const command = (name, args = {}) => page.evaluate(([name, args]) => window.jupyterapp.commands.execute(name, args), [name, args]);
-await page.waitForFunction(() => window.jupyterapp?.commands.hasCommand("notebook:run-all-cells"));
-await page.locator(".jp-Notebook .jp-CodeCell").first().waitFor();
+const command = (name, args = {}) =>
+  page.evaluate(([name, args]) => void window.jupyterapp.commands.execute(name, args), [name, args]);
+// Before its kernel is there, a notebook asks which one to take.
+const idle = () => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === "idle";
+await page.waitForFunction(idle, null, { timeout: 60_000 });
 await command("notebook:run-all-cells");
 
 const tables = page.locator(".jp-OutputArea .bigram-table");
@@ -58,6 +60,7 @@ found.problem = await tables.nth(1).locator(".bt-problem").textContent();
 await command("apputils:change-theme", { theme: "JupyterLab Dark" });
 await page.waitForFunction(() => document.body.dataset.jpThemeLight === "false");
 found.ink = await table.evaluate((el) => getComputedStyle(el).getPropertyValue("--ink").trim());
+await page.locator("#jupyterlab-splash").waitFor({ state: "detached" }); // it covers Lab while a theme loads
 await page.screenshot({ path: path.join(shots, "lab-dark.png") });
 
 await browser.close();
