@@ -102,7 +102,9 @@ def run(options: list[str]) -> int:
     os.chdir(paths.ROOT)
     sys.path.insert(0, str(paths.ROOT))
     watcher = Watcher()
-    code = int(pytest.main(["--rootdir", str(paths.ROOT), *found], plugins=[watcher]))
+    # Named, because pytest looks for its settings beside the files it is given.
+    settings = ["-c", str(paths.ROOT / "pyproject.toml"), "--rootdir", str(paths.ROOT)]
+    code = int(pytest.main([*settings, *found], plugins=[watcher]))
     if watcher.interrupted:
         raise KeyboardInterrupt
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:

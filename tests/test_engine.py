@@ -397,7 +397,7 @@ def lazy_stub(n):
         (OPEN, None),
         (EVENS, lazy_stub),
     ],
-    ids=str,
+    ids=lambda one: getattr(one, "id", getattr(one, "__name__", None)),
 )
 def test_not_started_yet(one, answer):
     verdict = fails(one, answer)

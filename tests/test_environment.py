@@ -40,7 +40,7 @@ def requirements(name: str) -> dict[str, Requirement]:
     return {install.plain_name(one.name): one for one in found}
 
 
-# --- the pins ------------------------------------------------------------------------------------
+# --- the pins ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "constraints.txt"])
@@ -59,7 +59,7 @@ def test_each_direct_dependency_earns_its_place():
     for line in lines("requirements.txt"):
         if line[0] != "-":
             reason = line.partition("#")[2].strip()
-            assert len(reason.split()) > 3, line
+            assert len(reason.split()) >= 3, line
 
 
 def test_requirements_name_the_constraints_and_share_nothing_with_them():
@@ -85,7 +85,7 @@ def test_what_is_installed_is_what_is_pinned():
         assert here.get(name, version) == version, f"{name}: {here[name]} here, {version} pinned"
 
 
-def test_everything_that_is_needed_is_pinned():
+def test_everything_that_is_needed_is_pinned_and_fits():
     """What the pinned packages require, all the way down, stands in one of the two files."""
     pinned = set(install.pins("requirements.txt")) | set(install.pins("constraints.txt"))
     todo, seen = list(install.pins("requirements.txt")), set()
@@ -101,6 +101,9 @@ def test_everything_that_is_needed_is_pinned():
                 todo.append(needed)
                 nvidia = re.match(r"nvidia-|cuda-", needed)  # PyTorch pins its own
                 assert needed in pinned or nvidia, f"{name} needs {needed}, which is not pinned"
+                if not nvidia:
+                    here = importlib.metadata.version(needed)
+                    assert one.specifier.contains(here, prereleases=True), f"{name} needs {one}"
     assert len(seen) > 100
 
 
@@ -117,14 +120,7 @@ def test_the_pins_are_for_the_pythons_that_we_name():
         assert SpecifierSet(wants).contains(f"{oldest}.0"), f"{name} asks for Python {wants}"
 
 
-def test_pip_itself_finds_nothing_missing_or_at_odds():
-    done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True)
-    if "No module named pip" in done.stderr:
-        pytest.skip("this environment was made without pip")
-    assert done.returncode == 0, done.stdout
-
-
-# --- conda ---------------------------------------------------------------------------------------
+# --- conda -------------------------------------------------------------------------------------
 
 
 def test_conda_can_read_the_environment():
@@ -149,7 +145,7 @@ def test_the_strict_reader_would_object():
         MatchSpec("python >=3.11,<<3.15", strict=True)
 
 
-# --- continuous integration ----------------------------------------------------------------------
+# --- continuous integration --------------------------------------------------------------------
 
 
 def scripts(workflow: Path):
@@ -218,7 +214,7 @@ def test_ci_runs_what_the_readme_names():
     assert os.name == "nt" or os.access(script, os.X_OK)
 
 
-# --- the rest of the frame -----------------------------------------------------------------------
+# --- the rest of the frame ---------------------------------------------------------------------
 
 
 def test_the_citation_is_valid():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from course.errors import UserError
 
 SENTENCE = (
-    "In JupyterLab this is a table you can point at: a row shows its letters as bars, "
+    "Run this in JupyterLab and it is a table you can point at: a row shows its letters as bars, "
     "and your own code continues the name."
 )
 KEPT = 8  # finished names that stay on show
