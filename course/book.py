@@ -72,6 +72,7 @@ def build(root: Path = ROOT, out: Path | None = None, *, strict: bool = True, sa
         say(line)
     # The theme's icons are in its CSS and font; its second copy, as a script, doubles every page.
     _write(html / "_static" / "scripts" / "fontawesome.js", "// not used: see course/book.py\n")
+    _write(html / ".nojekyll", "")  # else GitHub Pages leaves out folders such as _static
     if packages:
         add_mathjax(packages, html / "_static" / "mathjax")
     return index

@@ -126,9 +126,9 @@ def generate(model, bos: int, rng: random.Random, max_tokens: int = 100) -> list
 
 
 def mean_nll(model, token_docs: list[list[int]]) -> float:
-    """The loss of the whole course: mean negative log-likelihood per token, in nats.
+    """The loss of the course: mean negative log-likelihood per token, in nats.
 
-    The closing BOS is predicted like any token. One token that the model holds
+    The closing BOS is predicted like any token. A token that the model holds
     impossible makes the loss infinite. Nothing to predict is a ValueError.
     """
     total, n_tokens = 0.0, 0
@@ -140,7 +140,7 @@ def mean_nll(model, token_docs: list[list[int]]) -> float:
             total -= math.log(p)
             n_tokens += 1
     if n_tokens == 0:
-        raise ValueError("Nothing to predict; give a document of two tokens or more.")
+        raise ValueError("Nothing to predict; give two tokens or more.")
     return total / n_tokens
 
 

@@ -87,6 +87,11 @@ def test_every_chapter_has_its_lesson_and_its_exercises(pages):
     assert {"index.html", "glossary.html", "references.html"} <= pages.keys()
 
 
+def test_a_static_host_serves_all_of_it(site):
+    assert (site / ".nojekyll").is_file()  # GitHub Pages skips _static otherwise
+    assert not any(path.is_symlink() for path in site.rglob("*"))
+
+
 def test_every_link_within_the_site_leads_somewhere(site, pages):
     checked = 0
     for address, page in pages.items():

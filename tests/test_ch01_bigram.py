@@ -377,7 +377,7 @@ def test_mean_nll_is_infinite_when_something_impossible_happened():
 def test_mean_nll_of_nothing(docs):
     with pytest.raises(ValueError) as caught:
         bigram.mean_nll(lambda _: [0.25] * 4, docs)
-    assert str(caught.value) == ("Nothing to predict; give a document of two tokens or more.")
+    assert str(caught.value) == ("Nothing to predict; give two tokens or more.")
 
 
 def test_mean_nll_hands_the_model_all_tokens_so_far():
