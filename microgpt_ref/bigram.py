@@ -168,7 +168,8 @@ def loss_and_gradient(logits: list[list[float]], counts: list[list[int]]) -> tup
     loss, gradient = 0.0, []
     for row_logits, row in zip(logits, counts):
         probs, total = softmax(row_logits), sum(row)
-        loss -= sum(c * math.log(p) for c, p in zip(row, probs) if c)
+        # p is 0 where exp underflowed: impossible, so the loss is infinite
+        loss -= sum(c * (math.log(p) if p else -math.inf) for c, p in zip(row, probs) if c)
         gradient.append([(total * p - c) / n_pairs for c, p in zip(row, probs)])
     return loss / n_pairs, gradient
 

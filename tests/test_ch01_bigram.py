@@ -644,3 +644,9 @@ def test_the_band_of_the_training_exercise_holds_what_counting_reaches(stored):
     assert band["low"] < counted < band["high"] <= counted + 0.01
     assert len(band["losses"]) == 5
     assert all(band["low"] < loss < band["high"] for loss in band["losses"])
+
+
+def test_a_far_too_bold_learning_rate_gives_an_infinite_loss_not_an_error():
+    _, losses = bigram.train_softmax([[0, 9], [5, 1]], num_steps=4, learning_rate=1e5)
+    assert losses[0] == pytest.approx(math.log(2))
+    assert math.inf in losses
