@@ -5,11 +5,11 @@ Python, so that the wrong version can be told so in one sentence (`course/__main
 """
 
 _HOMES = {
-    "CheckFailed": "course.engine",
-    "check": "course.engine",
-    "details": "course.engine",
-    "hint": "course.engine",
-    "predict": "course.engine",
+    "CheckFailed": "course.checking.engine",
+    "check": "course.checking.engine",
+    "details": "course.checking.engine",
+    "hint": "course.checking.engine",
+    "predict": "course.checking.engine",
     "widget": "course.widgets",
 }
 

@@ -18,7 +18,7 @@ def main():
             "`python3.12 -m course lab`.\n" % (tuple(sys.version_info[:2]) + OLDEST)
         )
         return 2
-    from course import bootstrap
+    from course.machine import bootstrap
 
     return bootstrap.main(sys.argv[1:])
 

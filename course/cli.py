@@ -14,8 +14,8 @@ from pathlib import Path
 
 import typer
 
-from course.bootstrap import PROJECT
 from course.errors import UserError
+from course.machine.bootstrap import PROJECT
 
 LEARNERS = ("lab", "check", "watch", "progress", "update", "test", "doctor", "book")
 AUTHORS = ("sync", "run", "numbers")

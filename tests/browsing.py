@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from course import book
+from course.authoring import book
 from course.errors import UserError
 from course.paths import ROOT
 

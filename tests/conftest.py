@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from course import paths, testing
+from course import paths
+from course.machine import testing
 
 # Before anything imports numpy or torch.
 testing.quiet_environment()
@@ -14,7 +15,7 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Keeps the tests of one chapter, as `course.testing.belongs` tells them."""
+    """Keeps the tests of one chapter, as `course.machine.testing.belongs` tells them."""
     which = config.getoption("--chapter")
     if which is None:
         return

@@ -32,7 +32,7 @@ def main(root: str, out: str, *options: str) -> None:
     os.environ["COURSE_NO_PROGRESS"] = "1"
     if "--block" in options:
         sys.meta_path.insert(0, StandardLibraryOnly())
-    from course.cells import python
+    from course.authoring.cells import python
 
     page = types.ModuleType("__main__")
     sys.modules["__main__"] = page

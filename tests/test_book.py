@@ -17,7 +17,8 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import browsing
 import pytest
 
-from course import book, paths
+from course import paths
+from course.authoring import book
 from course.errors import UserError
 from course.paths import BOOK, ROOT
 from microgpt_ref import data

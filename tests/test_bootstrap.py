@@ -25,8 +25,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from course import bootstrap, install, paths, processes
+from course import paths
 from course.errors import UserError
+from course.machine import bootstrap, install, processes
 
 POSIX = os.name != "nt"
 only_posix = pytest.mark.skipif(not POSIX, reason="Windows has no signals to send to one process")
@@ -86,10 +87,10 @@ class Clone:
 
     def __init__(self, root: Path):
         self.root = root
-        for name in ("__init__", "__main__", "bootstrap", "doctor", "errors", "install", "paths"):
+        for name in ("__init__", "__main__", "errors", "paths"):
             self.copy(f"course/{name}.py")
-        for name in ("processes", "testing"):
-            self.copy(f"course/{name}.py")
+        for name in ("__init__", "bootstrap", "doctor", "install", "processes", "testing"):
+            self.copy(f"course/machine/{name}.py")
         self.write("course/cli.py", CLI)
         self.write("backend.py", BACKEND)
         self.write("pyproject.toml", PYPROJECT)
@@ -295,7 +296,7 @@ def test_two_at_once_then_stopped_then_killed(made):
 def test_an_old_python_is_told_so(monkeypatch, capsys):
     monkeypatch.setattr(sys, "version_info", (3, 8, 19, "final", 0))
     with pytest.raises(SystemExit) as end:
-        runpy.run_module("course", run_name="__main__")
+        runpy.run_path(str(paths.ROOT / "course/__main__.py"), run_name="__main__")
     assert end.value.code == 2
     assert capsys.readouterr().err.startswith(
         "This is Python 3.8, and the course needs Python 3.11 or newer: "
@@ -505,7 +506,7 @@ def test_a_lock_is_one_at_a_time_and_never_stale(tmp_path):
             [
                 sys.executable,
                 "-c",
-                "import sys, pathlib; from course import processes\n"
+                "import sys, pathlib; from course.machine import processes\n"
                 "with processes.alone(pathlib.Path(sys.argv[1]), 'busy'): pass",
                 str(lock),
             ],

@@ -5,7 +5,8 @@ import builtins
 import pytest
 from synthetic import code, markdown, notebook
 
-from course import cells, paths
+from course import paths
+from course.authoring import cells
 
 # Cells that run on their own once the names they read have a value.
 RUN = [

@@ -15,10 +15,10 @@ import re
 import pytest
 
 from course import notebooks, paths
-from course.engine import grade
-from course.exercise import Exercise, Prediction, load, resolve
-from course.plain import Opaque, Stream, leaves
-from course.probing import see_call, see_script
+from course.checking.engine import grade
+from course.checking.exercise import Exercise, Prediction, load, resolve
+from course.checking.plain import Opaque, Stream, leaves
+from course.checking.probing import see_call, see_script
 
 STEMS = sorted(path.stem for path in paths.CHECKS.glob("ch[0-9][0-9]_*.py"))
 MODULES = {stem[2:]: load(stem[2:4]) for stem in STEMS}  # "01_bigram" -> its checks module

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from course import bootstrap, cli, doctor, install, paths, testing, textconv
+from course import cli, paths
 from course.errors import UserError
+from course.machine import bootstrap, doctor, install, testing, textconv
 
 ROOT = paths.ROOT
 
@@ -377,9 +378,9 @@ def test_git_diff_shows_cells(tmp_path, monkeypatch):
     """The driver that an installation sets, with this Python; and without it the plain file."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     shutil.copy(ROOT / ".gitattributes", tmp_path)
-    (tmp_path / "course").mkdir()
-    for name in ("__init__.py", "textconv.py"):
-        shutil.copy(ROOT / "course" / name, tmp_path / "course")
+    (tmp_path / "course" / "machine").mkdir(parents=True)
+    for name in ("__init__.py", "machine/__init__.py", "machine/textconv.py"):
+        shutil.copy(ROOT / "course" / name, tmp_path / "course" / name)
 
     def git(*arguments):
         who = ["-c", "user.name=a", "-c", "user.email=a@b"]

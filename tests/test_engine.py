@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.engine import CheckFailed, grade
+from course.checking.engine import CheckFailed, grade
+from course.checking.exercise import Exercise, Misconception, Option, Prediction, call
 from course.errors import UserError
-from course.exercise import Exercise, Misconception, Option, Prediction, call
 
 HINTS = ("Think of neighbours.", "pair i is (t[i], t[i+1])", "A loop:\n```python\nfor a in b:\n```")
 

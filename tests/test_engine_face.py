@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import test_engine as made
 
-from course import engine, exercise, paths, show, store
-from course.engine import CheckFailed, Misused, check, details, hint, predict
+from course import paths
+from course.checking import engine, exercise, show, store
+from course.checking.engine import CheckFailed, Misused, check, details, hint, predict
+from course.checking.exercise import Exercise, Option, Prediction
 from course.errors import UserError
-from course.exercise import Exercise, Option, Prediction
 
 WRONG = made.PAIRS.misconceptions[0]
 REVERSED = made.PAIRS.misconceptions[1]
@@ -39,7 +40,7 @@ def chapter(monkeypatch, tmp_path):
 
 
 def _home(memory):
-    return "course.store" if memory is store._memory else "course.engine"
+    return "course.checking.store" if memory is store._memory else "course.checking.engine"
 
 
 def _name(memory):
@@ -77,7 +78,8 @@ def test_a_plain_python_traceback_is_short_too(tmp_path):
         "import sys, types\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import test_engine as made\n"
-        "from course import check, exercise\n"
+        "from course import check\n"
+        "from course.checking import exercise\n"
         "module = types.ModuleType('m'); module.EXERCISES = [made.PAIRS]\n"
         "exercise._loaded['99'] = module\n"
         "check('ch99-pairs', lambda tokens: 1 / 0)\n"
@@ -326,7 +328,8 @@ NOTEBOOK = """
     import sys, types
     sys.path.insert(0, {tests!r})
     import test_engine as made
-    from course import check, exercise, predict
+    from course import check, predict
+    from course.checking import exercise
     module = types.ModuleType("m")
     module.EXERCISES, module.PREDICTIONS = [made.PAIRS, made.COUNTER], [made.GUESS]
     exercise._loaded["99"] = module
@@ -422,7 +425,7 @@ def test_the_check_engine_needs_the_standard_library_alone():
     """The page loads the very same files, where nothing else is installed."""
     program = (
         f"import sys; sys.path.insert(0, {str(paths.ROOT)!r}); before = set(sys.modules);"
-        " import course.engine, course.exercise;"
+        " import course.checking.engine, course.checking.exercise;"
         "print(sorted({m.partition('.')[0] for m in set(sys.modules) - before}"
         " - set(sys.stdlib_module_names)))"
     )

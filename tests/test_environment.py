@@ -21,8 +21,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from course import bootstrap, cli, install, paths
+from course import cli, paths
 from course.__main__ import OLDEST
+from course.machine import bootstrap, install
 
 ROOT = paths.ROOT
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -270,7 +271,7 @@ def test_git_ignores_what_is_made_and_keeps_line_endings(tmp_path):
     made += ["course/__pycache__/x.pyc", "book/_build/html/x", "book/node_modules/x"]
     made += ["from_bigram_to_storyteller.egg-info/PKG-INFO", "chapters/.ipynb_checkpoints/x"]
     kept = ["chapters/01_bigram.ipynb", "exercises/01_bigram.ipynb", ".ci/run", "book/index.md"]
-    kept += ["course/jupyterlab/overrides.json", "course/checks/ch01_bigram.json"]
+    kept += ["course/machine/jupyterlab/overrides.json", "course/checks/ch01_bigram.json"]
     assert git("check-ignore", *made, *kept).splitlines() == made
     asked = git("check-attr", "diff", "text", "--", "chapters/a.ipynb", "microgpt_ref/names.txt")
     assert "chapters/a.ipynb: diff: ipynb" in asked

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from course import blocks, cells, exercise, notebooks, paths, stale
+from course import notebooks, paths
+from course.authoring import blocks, cells, stale
+from course.checking import exercise
 from course.notebooks import grade_id, is_code, nbgrader, source, tags
 
 CHAPTERS = paths.chapters()

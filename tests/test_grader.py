@@ -19,13 +19,15 @@ import psutil
 import pytest
 from making import answer, check, code, notebook, text
 
-from course import exercise, grader, notebooks, paths, runner, store
-from course.child import MARK, Limits
+from course import notebooks, paths
+from course.checking import exercise, store
 from course.errors import UserError
+from course.marking import grader, runner
+from course.marking.child import MARK, Limits
 
 POSIX = os.name == "posix"
 CHECKS = """
-from course.exercise import Exercise, Misconception
+from course.checking.exercise import Exercise, Misconception
 
 def double(x):
     return 2 * x
@@ -476,7 +478,9 @@ def test_a_runaway_cell_does_not_harm_the_one_that_is_graded_alone(chapter):
 COMMAND = """
 import sys
 from pathlib import Path
-from course import cli, exercise, paths, runner
+from course import cli, paths
+from course.checking import exercise
+from course.marking import runner
 root = Path(sys.argv[1])
 paths.ROOT, paths.CHAPTERS, paths.WORK = root, root / "chapters", root / "work"
 paths.CHECKS = root / "checks"
@@ -567,7 +571,7 @@ def test_another_file_is_graded_and_not_written_down(chapter, capsys, tmp_path):
 
 
 def test_on_a_terminal_it_is_a_table_with_the_sentences_whole(chapter, capsys, monkeypatch):
-    from course import report
+    from course.marking import report
 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "60")
@@ -628,7 +632,7 @@ def test_progress_with_nothing_with_something_and_with_all(chapter, capsys):
 
 
 def test_only_what_changed_is_graded_and_all_when_the_set_up_changed(chapter):
-    from course.watching import changed, fingerprints
+    from course.marking.watching import changed, fingerprints
 
     exercises = exercise.load("98").EXERCISES
     before = fingerprints(solved(), exercises)
@@ -650,7 +654,7 @@ def test_only_what_changed_is_graded_and_all_when_the_set_up_changed(chapter):
 
 
 def test_each_save_is_seen_however_the_editor_saves(tmp_path):
-    from course.watching import saves
+    from course.marking.watching import saves
 
     path = tmp_path / "n.ipynb"
     seen = saves(path, pause=0.01, patience=0.2)

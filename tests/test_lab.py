@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from course import lab, paths
+from course import paths
+from course.machine import lab
 
 CELL = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "source": "1 + 1"}
 NOTEBOOK = {

@@ -8,7 +8,9 @@ import types
 import pytest
 from synthetic import make
 
-from course import cli, exercise, numbers
+from course import cli
+from course.authoring import numbers
+from course.checking import exercise
 from course.errors import UserError
 
 STORED = {

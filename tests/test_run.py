@@ -12,7 +12,8 @@ import nbformat
 import pytest
 from synthetic import code, make, markdown, notebook
 
-from course import cli, notebooks, run
+from course import cli, notebooks
+from course.authoring import run
 from course.errors import UserError
 
 ALT = {"mystnb": {"image": {"alt": "A line that rises from 1 to 2."}}}
@@ -208,7 +209,9 @@ def test_ctrl_c_leaves_no_kernel_and_no_file(tmp_path):
     )
     notebooks.write(path, notebook(code(f"{text}\ntime.sleep(300)")))
     before = path.read_bytes()
-    program = f"from pathlib import Path; from course import run; run.run(Path({str(path)!r}))"
+    program = (
+        f"from pathlib import Path; from course.authoring import run; run.run(Path({str(path)!r}))"
+    )
     # A new group, so that the signal reaches this process alone and not pytest.
     process = subprocess.Popen(
         [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.plain import plain
-from course.symptoms import diagnose, symptom
+from course.checking.plain import plain
+from course.checking.symptoms import diagnose, symptom
 
 
 def single(x):

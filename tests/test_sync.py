@@ -12,7 +12,9 @@ import pytest
 from nbgrader.preprocessors import ClearSolutions
 from synthetic import MODULE, PLAN, code, lesson, make, markdown, nbgrader, notebook, solution
 
-from course import blocks, cli, exercise, notebooks, paths, stale, sync
+from course import cli, notebooks, paths
+from course.authoring import blocks, stale, sync
+from course.checking import exercise
 from course.errors import UserError
 from microgpt_ref import bigram
 

@@ -16,7 +16,8 @@ import urllib.request
 import browsing
 import pytest
 
-from course import book, widget, widgets
+from course import widget, widgets
+from course.authoring import book
 from course.errors import UserError
 from course.paths import BOOK, ROOT
 

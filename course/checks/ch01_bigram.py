@@ -16,7 +16,7 @@ from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
-from course.exercise import Exercise, Misconception, Option, Prediction
+from course.checking.exercise import Exercise, Misconception, Option, Prediction
 
 NUMBERS = Path(__file__).with_suffix(".json")
 

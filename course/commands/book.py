@@ -19,7 +19,7 @@ def book(
     import time
     import webbrowser
 
-    from course import book as site
+    from course.authoring import book as site
     from course.paths import ROOT
 
     start = time.perf_counter()

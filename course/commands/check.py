@@ -24,9 +24,9 @@ def check(
     """Grade your exercises of a chapter. Exit code 0 when all that can be graded passed."""
     import sys
 
-    from course import grader
-    from course import report as reports
-    from course.processes import stop_on_signals
+    from course.machine.processes import stop_on_signals
+    from course.marking import grader
+    from course.marking import report as reports
 
     room = grader.room(chapter, file)
     ids = {one.id for one in grader.pick(room.exercises, only)}

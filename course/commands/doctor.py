@@ -11,7 +11,7 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Look at this machine: versions, threads, devices, disk; what is wrong and what mends it."""
-    from course import doctor as health
+    from course.machine import doctor as health
 
     rows = health.rows()
     if json:

@@ -20,6 +20,6 @@ def lab(
     Copies lessons and exercises that work/ lacks, and never touches what is there. If JupyterLab
     is running on this course already, that one is opened.
     """
-    from course import lab as room
+    from course.machine import lab as room
 
     room.lab(options or [])

@@ -27,7 +27,7 @@ def numbers(
     from rich.table import Column, Table
 
     from course import notebooks, paths
-    from course import numbers as organ
+    from course.authoring import numbers as organ
 
     one = paths.chapter(chapter)
     old = organ.stored(one)

@@ -7,8 +7,8 @@ def progress() -> None:
     """Show what is done in each chapter, and where to go on."""
     import os
 
+    from course.marking.progress import standings, where_to_go_on
     from course.notebooks import shown
-    from course.progress import standings, where_to_go_on
 
     found = standings()
     if not found:

@@ -21,8 +21,9 @@ def run(
     """For authors: execute a lesson and its solutions, and store the outputs (after `sync`)."""
     import sys
 
-    from course import notebooks, sync
-    from course import run as organ
+    from course import notebooks
+    from course.authoring import run as organ
+    from course.authoring import sync
     from course.errors import UserError
 
     live = sys.stdout.isatty()

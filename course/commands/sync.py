@@ -16,8 +16,9 @@ def sync(
     ] = False,
 ) -> None:
     """For authors: fill generated cells, exercises and tables from what they are made from."""
-    from course import notebooks, stale
-    from course import sync as organ
+    from course import notebooks
+    from course.authoring import stale
+    from course.authoring import sync as organ
 
     if check:
         found = stale.check(chapter)

@@ -18,6 +18,6 @@ def test(
     ] = None,
 ) -> None:
     """Run every test, or only what one chapter needs."""
-    from course import testing
+    from course.machine import testing
 
     raise typer.Exit(testing.run(options or []))

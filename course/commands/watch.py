@@ -17,9 +17,9 @@ def watch(
     """Grade the exercise that you changed, each time you save the notebook. Ctrl-C ends it."""
     import contextlib
 
-    from course import grader
+    from course.machine.processes import stop_on_signals
+    from course.marking import grader
     from course.notebooks import shown
-    from course.processes import stop_on_signals
 
     room = grader.room(chapter, file)
     print(f"Watching {shown(room.notebook)}. Save it, and what you changed is graded. Ctrl-C ends.")
@@ -31,8 +31,8 @@ def watch(
 def _follow(room) -> None:
     import time
 
-    from course import grader, report, watching
     from course.errors import UserError
+    from course.marking import grader, report, watching
 
     before = None
     for nb in watching.saves(room.notebook):

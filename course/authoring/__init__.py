@@ -1,0 +1,1 @@
+"""What keeps everything made in step, for authors: sync, run, numbers, the book."""

@@ -1,0 +1,222 @@
+"""Judging a function or a class: call it on every probe, beside the reference.
+
+A misconception that behaves exactly as the answer does, on every probe, is told before an
+exception, a changed input, a wrong type or nan: its sentence is about this very mistake, however
+the mistake shows. It must behave the same in all of these, so that an answer that also changes
+its input hears of that first. For the same reason a symptom that explains a wrong length is told
+in the place of the length. Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from course.checking import messages as say
+from course.checking import messages_found as tell
+from course.checking.exercise import Exercise, resolve
+from course.checking.handing import handed_over, methods, name_of
+from course.checking.messages import Fault, Judged
+from course.checking.plain import NUMBERS, Mismatch, leaves, plain
+from course.checking.probing import (
+    Seen,
+    blame,
+    differences,
+    is_empty,
+    parameters,
+    right,
+    same,
+    same_raise,
+    see_call,
+    see_script,
+    steps,
+)
+from course.checking.symptoms import diagnose
+from course.checking.words import call_text, full, script_text
+from course.errors import UserError
+
+NOTHING = (None, plain(...))  # what a body of `pass` or `return ...` gives
+
+
+@dataclass(frozen=True)
+class Case:
+    """One probe: what the reference does on it, and what the answer does."""
+
+    exercise: Exercise
+    probe: object
+    expected: Seen
+    got: Seen
+
+    @property
+    def right(self) -> bool:
+        one = self.exercise
+        return right(self.expected, self.got, one.close, one.allow_mutation)
+
+    def text(self, upto: int | None = None) -> str:
+        """How it would be typed; of a class's script the calls up to number `upto`."""
+        if self.exercise.kind == "class":
+            return script_text(self.exercise.entry, steps(self.probe)[:upto])
+        return call_text(self.exercise.entry, self.probe)
+
+    def differences(self) -> list[tuple[str, Mismatch]]:
+        """(the call, how its value differs); of a class's script each call for itself."""
+        one = self.exercise
+        found = differences(self.expected, self.got, one.close, one.allow_mutation)
+        if one.kind != "class":
+            return [(self.text(), each) for each in found]
+        told = []
+        for each in found:
+            step = re.match(r"\[(\d+)\](.*)", each.path, re.DOTALL)
+            upto, path = (int(step[1]) + 1, step[2]) if step else (None, each.path)
+            told.append((self.text(upto), Mismatch(each.kind, path, each.expected, each.got)))
+        return told
+
+    def row(self) -> dict:
+        """For `details`: the probe, what was expected and what came, in text."""
+        shown = {"probe": self.text(), "right": self.right}
+        for name, seen in (("expected", self.expected), ("got", self.got)):
+            parts = [] if seen.error and not seen.value else [full(seen.value)]
+            parts += [f"raised {type(seen.error).__name__}"] if seen.error else []
+            parts += [f"changed {key} to {full(new)}" for key, (_, new) in seen.changed.items()]
+            shown[name] = "; ".join(parts)
+        return shown
+
+
+def judge_calls(exercise: Exercise, answer, rng) -> Judged:
+    """Kinds "function" and "class". Raises UserError when the exercise draws no probes."""
+    reference, probes = resolve(exercise.reference), list(exercise.probes(rng))
+    if not probes:
+        raise UserError(f"{exercise.id!r} drew no probes, so nothing could be graded.")
+    is_class = exercise.kind == "class"
+    arguments = [(tuple(probe), getattr(probe, "keywords", {})) for probe in probes]
+    fault = handed_over(exercise, answer, reference, arguments)
+    if is_class and not fault:
+        fault = methods(exercise, answer, reference, probes)
+    if fault:
+        return Judged(fault)
+    names = [one.name for one in parameters(reference) or ()]
+
+    def see(what, probe):
+        return see_script(what, probe) if is_class else see_call(what, probe, names)
+
+    cases = [Case(exercise, one, see(reference, one), see(answer, one)) for one in probes]
+    probes = f"{len(cases)} probe{'s' * (len(cases) > 1)}"
+    graded = f"`{exercise.entry}`, {probes}, {_dtype(cases)}"
+    if all(case.right for case in cases):
+        return Judged(None, graded)
+    fault = (
+        _stub(exercise, answer, cases)
+        or _misconception(exercise, see, cases)
+        or _exception(exercise, answer, cases)
+        or _mutated(exercise, cases)
+        or _wrong(exercise, cases, names)
+    )
+    return Judged(fault, graded, [case.row() for case in cases])
+
+
+def _dtype(cases) -> str:
+    """What was compared: a tensor's dtype, or the kind of values that were expected."""
+    found = next((case.got.dtype for case in cases if case.got.dtype), "")
+    values = [leaf for case in cases for leaf in leaves(case.expected.value)]
+    if found or any(isinstance(one, float) for one in values):
+        return found or "float64"
+    if any(isinstance(one, NUMBERS) and not isinstance(one, bool) for one in values):
+        return "whole numbers"
+    return "text" if any(isinstance(one, str) for one in values) else "compared exactly"
+
+
+def _stub(exercise, answer, cases) -> Fault | None:
+    entry = exercise.entry
+    for case in cases:
+        if isinstance(case.got.error, NotImplementedError):
+            blamed = blame(case.got.error, answer)
+            name = blamed.function if blamed else entry
+            if exercise.kind == "class" and name in vars(answer):
+                entry = f"{entry}.{name}"
+            elif name != name_of(answer) and name in getattr(answer, "__globals__", ()):
+                return say.other_not_started(entry, name)
+            return say.not_started(entry, "it still raises NotImplementedError")
+    given = [case.got.value for case in cases if not case.got.error]
+    if len(given) == len(cases) and is_empty(answer) and all(one in NOTHING for one in given):
+        return say.not_started(entry, "its body is empty")
+    return None
+
+
+def _misconception(exercise, see, cases) -> Fault | None:
+    """The first misconception that does on every probe what the answer does."""
+    for number, one in enumerate(exercise.misconceptions):
+        differs = False
+        for case in cases:
+            theirs = see(one.wrong, case.probe)
+            if not same(theirs, case.got, exercise.close):
+                break
+            wrong = not right(case.expected, theirs, exercise.close, exercise.allow_mutation)
+            differs = differs or wrong
+        else:
+            if differs:
+                return Fault("misconception", f"misconception {number}", one.sentence)
+    return None
+
+
+def _exception(exercise, answer, cases) -> Fault | None:
+    for case in cases:
+        error = case.got.error
+        if error and not same_raise(case.expected.error, error):
+            upto = len(case.got.value) + 1 if exercise.kind == "class" else None
+            return tell.exception(case.text(upto), error, blame(error, answer), exercise.promise)
+    return None
+
+
+def _mutated(exercise, cases) -> Fault | None:
+    for case in cases if not exercise.allow_mutation else ():
+        for name, (before, after) in case.got.changed.items():
+            return tell.mutated(case.text(), name, before, after)
+    return None
+
+
+def _wrong(exercise, cases, names) -> Fault:
+    """Type, shape, nan, a symptom, or the first value that differs."""
+    compared = [case for case in cases if same_raise(case.expected.error, case.got.error)]
+    first = {}
+    for text, one in (each for case in compared for each in case.differences()):
+        first.setdefault(one.kind, (text, one))
+    if "type" in first:
+        return tell.wrong_type(*first["type"])
+    if "nan" in first and "shape" not in first:
+        return tell.not_finite(*first["nan"])
+    known = _symptom(exercise, compared, names)
+    if known:
+        return Fault("symptom", *known)
+    if "shape" in first:
+        return tell.wrong_shape(*first["shape"])
+    if "nan" in first:
+        return tell.not_finite(*first["nan"])
+    for case in cases:
+        if case.expected.error and not case.got.error:
+            return tell.should_raise(case.text(), case.expected.error, case.got.value)
+    text, one = first["value"]
+    wrong = sum(not case.right for case in cases)
+    return tell.wrong_value(exercise.id, text, one, wrong=wrong, probes=len(cases))
+
+
+def _symptom(exercise, cases, names) -> tuple | None:
+    expected, got = [case.expected.value for case in cases], [case.got.value for case in cases]
+    sizes = [_sizes(case.probe, names) for case in cases]
+    if exercise.kind == "class":  # each call's result is an answer of its own
+        both = [
+            pair for e, g in zip(expected, got, strict=True) for pair in zip(e, g, strict=False)
+        ]
+        expected, got, sizes = [e for e, _ in both], [g for _, g in both], None
+    return diagnose(expected, got, sizes, exercise.close)
+
+
+def _sizes(probe, names) -> dict:
+    """The lengths of the inputs, by name, for the symptom "a sum in the place of a mean"."""
+    found = {}
+    for name, one in zip(names, probe, strict=False):
+        if isinstance(one, (list, tuple, str, dict)):
+            found[f"`{name}`"] = len(one)
+            found[f"`{name}` less one"] = len(one) - 1
+            if isinstance(one, list) and any(isinstance(row, list) for row in one):
+                found[f"the lists of `{name}`"] = len(leaves(one))
+    return found

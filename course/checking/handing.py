@@ -1,0 +1,76 @@
+"""Is what the learner handed over a function, or a class, that can be called as the probes will?
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+from course.checking import messages as say
+from course.checking.exercise import Exercise
+from course.checking.probing import fits, missing_methods, parameters, steps
+
+
+def handed_over(exercise: Exercise, answer, reference, calls) -> say.Fault | None:
+    """Is the answer a function, or a class, that can be called as the probes will call it?
+
+    calls: (arguments, keywords) pairs.
+    """
+    is_class, name = issubclass(type(answer), type), name_of(answer)
+    due = "class" if exercise.kind == "class" else "function"
+    if due == "class" and not is_class:
+        plain_function = inspect.isroutine(answer)
+        fault = say.wrong_object if plain_function else say.not_callable
+        return fault(exercise.id, exercise.entry, due, answer)
+    if not callable(answer):
+        return say.not_callable(exercise.id, exercise.entry, due, answer)
+    if due == "function":
+        if is_class and not inspect.isclass(reference):
+            return say.wrong_object(exercise.id, exercise.entry, due, answer)
+        return _parameters(exercise.entry, answer, reference, calls, name=name)
+    return None
+
+
+def name_of(answer) -> str:
+    """The answer's `__name__`, or "" for what has none."""
+    try:
+        return str(answer.__name__)
+    except Exception:
+        return ""
+
+
+def _parameters(entry, answer, reference, calls, *, name="", self_first=()) -> say.Fault | None:
+    mine, ours = parameters(answer), parameters(reference)
+    if mine is None or ours is None:
+        return None
+    names, our_names = [one.name for one in mine], [one.name for one in ours]
+    swapped = names != our_names and sorted(names) == sorted(our_names)
+    positional = any(len(args) > 1 for args, _ in calls)
+    if (swapped and positional) or not all(fits(answer, *one) for one in calls):
+        mine, ours = [*self_first, *mine], [*self_first, *ours]
+        return say.parameters_wrong(entry, mine, ours, name=name, swapped=swapped)
+    return None
+
+
+def methods(exercise, cls, reference, scripts) -> say.Fault | None:
+    """Has the class the methods that the scripts call, with these parameters?"""
+    own = [one for base in cls.__mro__ if base is not object for one in vars(base).values()]
+    if not any(map(inspect.isroutine, own)):
+        return say.not_started(exercise.entry, "the class has no method yet")
+    missing = missing_methods(cls, scripts)
+    if missing:
+        return say.methods_missing(exercise.entry, missing)
+    me = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    for name, args, keywords in (one for script in scripts for one in steps(script)):
+        if name == "__init__":
+            fault = _parameters(name, cls, reference, [(args, keywords)], self_first=[me])
+        elif name in ("get", "set") or not hasattr(reference, name):
+            continue
+        else:
+            static = isinstance(inspect.getattr_static(cls, name), (staticmethod, classmethod))
+            call = (args if static else (None, *args), keywords)
+            fault = _parameters(name, getattr(cls, name), getattr(reference, name), [call])
+        if fault:
+            return fault
+    return None

@@ -1,0 +1,150 @@
+"""Values in words: short enough for a sentence, and safe to show.
+
+Values arrive here as plain data (see `plain`), so nothing that a learner wrote, such as a
+broken `__repr__`, runs when they are shown. Standard library only.
+"""
+
+from __future__ import annotations
+
+from course.checking.plain import NUMBERS, Opaque, Stream, Tuple, plain, type_name
+
+
+def cut(text: str, width: int = 90) -> str:
+    """One line of at most `width` signs."""
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def short(value, digits: int = 6, items: int = 6, text: int = 40, depth: int = 6) -> str:
+    """Plain data in a few signs: long lists and texts are cut, floats have `digits` digits."""
+    if isinstance(value, float):
+        return repr(float(f"{value:.{digits}g}"))
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 100:
+        return f"a whole number of {value.bit_length()} bits"
+    if isinstance(value, (str, bytes)):
+        return repr(value if len(value) <= text else value[: text - 1]) + "…" * (len(value) > text)
+    if isinstance(value, Opaque):
+        return f"<{value.name}>"
+    if not isinstance(value, (list, tuple, dict, frozenset, Stream)):
+        return repr(value)
+    if depth == 0:
+        return "…"
+
+    def inner(one):
+        return short(one, digits, items, text, depth - 1)
+
+    if isinstance(value, Stream):
+        return f"<{value.name} of {inner(list(value.items))}>"
+    parts = sorted(value, key=repr) if isinstance(value, frozenset) else list(value)
+    shown = [inner(part) for part in parts[:items]]
+    if isinstance(value, dict):
+        shown = [f"{key}: {inner(value[part])}" for key, part in zip(shown, parts, strict=False)]
+    inside = ", ".join(shown + ["…"] * (len(parts) > items))
+    if isinstance(value, list) and not isinstance(value, Tuple):
+        return f"[{inside}]"
+    if isinstance(value, (tuple, Tuple)):
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    return f"{{{inside}}}" if value or isinstance(value, dict) else "set()"
+
+
+def two(expected, got) -> tuple[str, str]:
+    """Both values short, with as many digits as it takes to see that they differ."""
+    for digits in (6, 9, 17):
+        shown = tuple(cut(short(one, digits)) for one in (expected, got))
+        if shown[0] != shown[1]:
+            break
+    return shown
+
+
+def describe(value) -> str:
+    """What plain data is: "a list of 3", "the number 4", "a dict with 2 keys"."""
+    if isinstance(value, list):
+        kind = "tuple" if isinstance(value, Tuple) else "list"
+        if not value:
+            return f"an empty {kind}"
+        return f"a {kind} of {len(value)}{_rows(value)}"
+    if isinstance(value, dict):
+        return f"a dict with {len(value)} keys" if value else "an empty dict"
+    if isinstance(value, frozenset):
+        return f"a set of {len(value)}"
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, NUMBERS):
+        return f"the number {short(value)}"
+    if isinstance(value, str):
+        return f"the text {short(value)}"
+    return an(value.name if isinstance(value, (Stream, Opaque)) else type_name(value))
+
+
+def _rows(value: list) -> str:
+    """ " lists of 2" when all items are lists of one length, else nothing."""
+    widths = {len(row) if isinstance(row, list) else -1 for row in value}
+    if len(widths) > 1 or -1 in widths:
+        return ""
+    kind = "tuple" if isinstance(value[0], Tuple) else "list"
+    return f" {kind}{'s' * (len(value) > 1)} of {widths.pop()}"
+
+
+def an(name: str) -> str:
+    """The name with its article."""
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def describe_raw(value) -> str:
+    """The same for any object, with its shape; no method of a learner's class runs."""
+    kind = type(value)
+    if kind in (list, tuple, dict, set, frozenset):
+        return f"a {kind.__name__} of {len(value)}"
+    if kind in (str, int, float, bool, type(None)):
+        return describe(value)
+    try:
+        return f"{an(type_name(value))} of shape {tuple(map(int, value.shape))}"
+    except Exception:
+        return an(type_name(value))
+
+
+def call_text(entry: str, probe, keywords=None, width: int = 80) -> str:
+    """How a probe would be typed: `pairs([3, 1, 2])`, cut to fit a sentence."""
+    keywords = getattr(probe, "keywords", {}) if keywords is None else keywords
+    words = [_argument(one) for one in probe]
+    words += [f"{name}={_argument(one)}" for name, one in keywords.items()]
+    return cut(f"{entry}({', '.join(words)})", width)
+
+
+def _argument(value) -> str:
+    if hasattr(type(value), "__next__"):  # to look into an iterator would use it up
+        return f"<{type_name(value)}>"
+    return short(plain(value), items=4, text=24)
+
+
+def script_text(entry: str, calls, width: int = 90) -> str:
+    """How a script of kind "class" would be typed, cut to fit a sentence."""
+    shown = []
+    for name, args, keywords in calls:
+        if name == "get":
+            shown.append(f".{args[0]}")
+        elif name == "set":
+            shown.append(f".{args[0]} = {_argument(args[1])}")
+        else:
+            shown.append(call_text(entry if name == "__init__" else f".{name}", args, keywords))
+    left_out = 0
+    while len("; ".join(shown)) > width and len(shown) > 2:  # the last call is the one that counts
+        del shown[1]
+        left_out += 1
+    return cut("; ".join([*shown[:1], *["…"] * (left_out > 0), *shown[1:]]), width + 20)
+
+
+def full(value) -> str:
+    """Plain data with all its digits, cut only where it would fill the screen."""
+    return cut(short(value, digits=17, items=200, text=2_000), 2_000)
+
+
+def joined(words) -> str:
+    """The words as a sentence lists them: a, b and c."""
+    words = list(words)
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def named(names) -> str:
+    """The same for names of a program: `a`, `b` and `c`."""
+    return joined(f"`{name}`" for name in names)

@@ -1,0 +1,1 @@
+"""The machine underneath: installing, JupyterLab, the tests, what is wrong here."""

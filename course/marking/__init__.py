@@ -1,0 +1,1 @@
+"""Grading the learner's notebooks: each exercise in a process of its own, with limits."""

@@ -1,0 +1,194 @@
+"""`course check`: grades a notebook, each exercise in a fresh process that cannot harm the others.
+
+A child (`runner.py`) runs the cells in front of the exercise, then the exercise's own, then
+asks the check engine. This side watches its time, memory and output, and kills it with everything
+it started. A cell that ends its process is left out when later exercises are graded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from course import notebooks, paths
+from course.checking import exercise, store
+from course.checking.exercise import Exercise
+from course.errors import UserError
+from course.marking import verdicts
+from course.marking.answers import Cell, cells_of, for_a_person, misplaced, remarks_on
+from course.marking.child import Child, Limits, couldnt_start
+from course.marking.report import Report, Row
+from course.notebooks import shown
+
+
+def default_jobs() -> int:
+    """Two at a time where there are two processors."""
+    return min(2, os.cpu_count() or 1)
+
+
+def pick(exercises: list[Exercise], only: str | None) -> list[Exercise]:
+    """The exercise called `only`, with or without the chapter in front; all for None. UserError."""
+    if only is None:
+        return list(exercises)
+    found = [one for one in exercises if only in (one.id, one.id.partition("-")[2], one.entry)]
+    if found:
+        return found
+    known = [one.id for one in exercises]
+    near = get_close_matches(only, known, n=2, cutoff=0.5) or known
+    raise UserError(f"There is no exercise {only!r}; there is: {', '.join(near)}.")
+
+
+def grade(
+    notebook: str | os.PathLike,
+    exercises: list[Exercise],
+    checks: str | os.PathLike,
+    *,
+    only: set[str] | None = None,
+    jobs: int | None = None,
+    limits: Limits | None = None,
+    on_row: Callable[[Row], None] | None = None,
+) -> Report:
+    """Grades the notebook against the exercises of the checks module in the file `checks`.
+
+    only: the ids to grade, all without it. on_row: called with each row when it is known, in any
+    order. Raises UserError for a file that is no notebook. When it is interrupted, every process
+    and temporary file is gone before the exception goes on.
+    """
+    notebook = Path(notebook).absolute()
+    nb = notebooks.read(notebook)
+    wanted = [one for one in exercises if only is None or one.id in only]
+    session = _Session(notebook, Path(checks).absolute(), nb, exercises, limits or Limits())
+    report = Report(remarks=remarks_on(nb, exercises))
+    rows: dict[str, Row] = {}
+
+    def known(row: Row) -> None:
+        rows[row.id] = row
+        if on_row:
+            on_row(row)
+
+    waiting = []
+    for one in wanted:
+        row = misplaced(one, nb) or for_a_person(one)
+        if row:
+            known(row)
+        else:
+            waiting.append(one)
+    running: list[tuple[Exercise, Child]] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < (jobs or default_jobs()):
+                running.append((waiting[0], session.start(waiting.pop(0))))
+            time.sleep(0.02)
+            for pair in running[:]:
+                one, child = pair
+                if child.finished():
+                    running.remove(pair)
+                    row = session.row(one, child)
+                    if row:
+                        known(row)
+                    else:
+                        waiting.insert(0, one)  # another cell stopped it: again, without that one
+    finally:
+        for _, child in running:
+            child.stop()
+    report.rows = [rows[one.id] for one in wanted]
+    told = {row.id for row in report.rows}
+    for cell, why in session.left_out.values():
+        if cell.owner not in told:
+            report.remarks.append(f"cell {cell.named()} {why}; it was left out.")
+    return report
+
+
+class _Session:
+    """One notebook being graded: what a child needs, and which cells no further child may run."""
+
+    def __init__(self, notebook, checks, nb, exercises, limits):
+        self.notebook, self.checks, self.limits = notebook, checks, limits
+        self.cells = cells_of(nb, exercises)
+        self.seconds = {one.id: one.seconds for one in exercises}
+        self.left_out: dict[int, tuple[Cell, str]] = {}
+
+    def start(self, one: Exercise) -> Child:
+        """A child that runs the cells in front of the exercise, then its own."""
+        own = next(cell for cell in self.cells if cell.owner == one.id and cell.answer)
+        last = max(cell.number for cell in self.cells if cell.owner == one.id)
+        cells = [
+            {"number": cell.number, "source": cell.source, "own": cell is own}
+            for cell in self.cells
+            if cell.number <= last and (cell is own or cell.number not in self.left_out)
+        ]
+        seconds = {c.number: self.seconds.get(c.owner, self.limits.setup) for c in self.cells}
+        folder, checks = str(self.notebook.parent), str(self.checks)
+        job = {"id": one.id, "checks": checks, "folder": folder, "cells": cells}
+        child = Child(job, seconds, self.limits)
+        child.without = {number for number in self.left_out if number < own.number}
+        return child
+
+    def row(self, one: Exercise, child: Child) -> Row | None:
+        """The exercise's row; None if a cell that is not the exercise's own stopped the child."""
+        if child.at is None and child.end != "result":
+            raise couldnt_start(child)
+        row = Row.of(one, *verdicts.told(one, child))
+        row.seconds, row.code = child.seconds_taken, child.result.get("code", "")
+        if child.end != "result":
+            at = next(cell for cell in self.cells if cell.number == child.at)
+            foreign = at.owner != one.id
+            if not child.grading:  # else a function was called, and the cell itself had ended
+                self.left_out.setdefault(at.number, (at, verdicts.end(child)))
+                if foreign:
+                    return None
+        if row.result in ("not yet", "stopped"):
+            for number, (cell, why) in self.left_out.items():
+                if number in child.without:
+                    row.sentence += f" It was graded without cell {cell.named()}, which {why}."
+        return row
+
+
+# -------------------------------------------------------------------------------- for commands
+
+
+@dataclass(frozen=True)
+class Room:
+    """A chapter, as the commands see it: the learner's notebook and what grades it."""
+
+    chapter: paths.Chapter
+    notebook: Path
+    checks: Path
+    exercises: list[Exercise]
+
+
+def room(which: str, file: str | os.PathLike | None = None) -> Room:
+    """The chapter called `which`, with its copy in `work/` or the notebook `file`.
+
+    Raises UserError for an unknown chapter, one without exercises, and a file that is not there.
+    """
+    chapter = paths.chapter(which)
+    exercises = list(exercise.load(chapter.number).EXERCISES)
+    notebook = Path(file) if file is not None else chapter.work_exercise
+    if file is None and not notebook.exists():
+        raise UserError(
+            f"There is no {shown(notebook)} yet; `course update {chapter.number}` makes it, "
+            "and so does `course lab`."
+        )
+    return Room(chapter, notebook, chapter.checks, exercises)
+
+
+def record(report: Report, room: Room) -> None:
+    """Writes the results into the learner's progress, if it is the learner's own copy."""
+    if not same_file(room.notebook, room.chapter.work_exercise):
+        return
+    for row in report.rows:
+        if row.result in ("passed", "not yet", "stopped"):
+            store.attempt(row.id, row.result == "passed", row.code)
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file."""
+    with contextlib.suppress(OSError):
+        return os.path.samefile(one, other)
+    return False

@@ -1,0 +1,70 @@
+"""`course watch`: sees each save of a notebook, and which exercises it changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from course import notebooks
+from course.checking.exercise import Exercise
+from course.errors import UserError
+from course.marking.answers import cells_of
+
+SETUP = ""  # the key under which the cells that are no exercise stand
+
+
+def fingerprints(nb: dict, exercises: list[Exercise]) -> dict[str, str]:
+    """A hash of each exercise's code, and of all the other code under SETUP."""
+    code: dict[str, list[str]] = {SETUP: []}
+    for cell in cells_of(nb, exercises):
+        code.setdefault(cell.owner or SETUP, []).append(cell.source)
+    return {
+        key: hashlib.sha256(json.dumps(text).encode()).hexdigest() for key, text in code.items()
+    }
+
+
+def changed(before: dict, after: dict, exercises: list[Exercise]) -> set[str]:
+    """The ids of the exercises to grade anew: all of them when the set-up cells changed."""
+    gradable = {one.id for one in exercises if one.kind != "open"}
+    if before[SETUP] != after[SETUP]:
+        return gradable
+    return {id for id in gradable if before.get(id) != after.get(id)}
+
+
+def saves(path: Path, *, pause: float = 0.3, patience: float = 2.0) -> Iterator[dict | UserError]:
+    """The notebook now, then again after each save; for ever.
+
+    A file that is not there, or half written, gets `patience` seconds to become whole; after that
+    the sentence that says what is wrong with it comes as a UserError, once.
+    """
+    seen = doubted = None
+    since = 0.0
+    while True:
+        now = _signature(path)
+        if now != seen:
+            try:
+                nb = notebooks.read(path)
+            except UserError as why:
+                if now != doubted:
+                    doubted, since = now, time.monotonic()
+                elif time.monotonic() - since > patience:
+                    seen = now
+                    yield why
+            else:
+                seen, doubted = now, None
+                yield nb
+                continue
+        time.sleep(pause)
+
+
+def _signature(path: Path) -> tuple:
+    """Changes with every save: Jupyter writes a new file and renames it, others write in place."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return ("not there",)
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
