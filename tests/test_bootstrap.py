@@ -89,7 +89,9 @@ class Clone:
         self.root = root
         for name in ("__init__", "__main__", "errors", "paths"):
             self.copy(f"course/{name}.py")
-        for name in ("__init__", "bootstrap", "doctor", "install", "processes", "testing"):
+        for name in ("__init__", "bootstrap", "doctor", "install", "packages"):
+            self.copy(f"course/machine/{name}.py")
+        for name in ("processes", "testing"):
             self.copy(f"course/machine/{name}.py")
         self.write("course/cli.py", CLI)
         self.write("backend.py", BACKEND)

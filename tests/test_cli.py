@@ -16,7 +16,7 @@ import pytest
 
 from course import cli, paths
 from course.errors import UserError
-from course.machine import bootstrap, doctor, install, testing, textconv
+from course.machine import bootstrap, doctor, install, packages, testing, textconv
 
 ROOT = paths.ROOT
 
@@ -288,7 +288,7 @@ def test_doctor_prints_a_table_with_each_row():
 
 
 def test_doctor_says_what_mends_it(monkeypatch):
-    monkeypatch.setattr(install, "installed", lambda path: {"numpy": "2.4.6", "torch": "1.0"})
+    monkeypatch.setattr(packages, "installed", lambda path: {"numpy": "2.4.6", "torch": "1.0"})
     row = doctor.packages()
     assert row.state == "wrong" and row.mend
     assert "torch 1.0 instead of " in row.value and "jupyterlab is missing" in row.value

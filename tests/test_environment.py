@@ -23,7 +23,7 @@ from packaging.version import Version
 
 from course import cli, paths
 from course.__main__ import OLDEST
-from course.machine import bootstrap, install
+from course.machine import bootstrap, install, packages
 
 ROOT = paths.ROOT
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -38,7 +38,7 @@ def lines(name: str) -> list[str]:
 def requirements(name: str) -> dict[str, Requirement]:
     """The requirements of a file as pip reads them, by plain name."""
     found = [Requirement(line.partition("#")[0]) for line in lines(name) if line[0] != "-"]
-    return {install.plain_name(one.name): one for one in found}
+    return {packages.plain_name(one.name): one for one in found}
 
 
 # --- the pins ----------------------------------------------------------------------------------
@@ -75,21 +75,21 @@ def test_only_triton_is_for_linux_alone():
         if one.marker
     }
     assert marked == {"triton": 'sys_platform == "linux"'}
-    assert "triton" in install.pins("requirements.txt") or sys.platform != "linux"
+    assert "triton" in packages.pins("requirements.txt") or sys.platform != "linux"
 
 
 def test_what_is_installed_is_what_is_pinned():
-    here = install.installed(sys.path)
-    for name, version in install.pins("requirements.txt").items():
+    here = packages.installed(sys.path)
+    for name, version in packages.pins("requirements.txt").items():
         assert here.get(name) == version, f"{name}: {here.get(name)} here, {version} pinned"
-    for name, version in install.pins("constraints.txt").items():
+    for name, version in packages.pins("constraints.txt").items():
         assert here.get(name, version) == version, f"{name}: {here[name]} here, {version} pinned"
 
 
 def test_everything_that_is_needed_is_pinned_and_fits():
     """What the pinned packages require, all the way down, stands in one of the two files."""
-    pinned = set(install.pins("requirements.txt")) | set(install.pins("constraints.txt"))
-    todo, seen = list(install.pins("requirements.txt")), set()
+    pinned = set(packages.pins("requirements.txt")) | set(packages.pins("constraints.txt"))
+    todo, seen = list(packages.pins("requirements.txt")), set()
     while todo:
         name = todo.pop()
         if name in seen:
@@ -97,7 +97,7 @@ def test_everything_that_is_needed_is_pinned_and_fits():
         seen.add(name)
         for text in importlib.metadata.requires(name) or []:
             one = Requirement(text)
-            needed = install.plain_name(one.name)
+            needed = packages.plain_name(one.name)
             if one.marker is None or one.marker.evaluate({"extra": ""}):
                 todo.append(needed)
                 nvidia = re.match(r"nvidia-|cuda-", needed)  # PyTorch pins its own
@@ -113,7 +113,7 @@ def test_the_pins_are_for_the_pythons_that_we_name():
     oldest = "{}.{}".format(*OLDEST)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["requires-python"] == f">={oldest}"
-    for name in [*install.pins("requirements.txt"), *install.pins("constraints.txt")]:
+    for name in [*packages.pins("requirements.txt"), *packages.pins("constraints.txt")]:
         try:
             wants = importlib.metadata.metadata(name)["Requires-Python"] or ""
         except importlib.metadata.PackageNotFoundError:
@@ -213,6 +213,40 @@ def test_ci_runs_what_the_readme_names():
     assert text.rstrip().endswith('exec python3 -m course test "$@"')
     assert "://" not in text, "which registry is asked is the machine's business"
     assert os.name == "nt" or os.access(script, os.X_OK)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the script is for Debian and its kin")
+@pytest.mark.parametrize("there", [[], ["chromium", "node", "git", "fc-list"]])
+def test_ci_installs_only_what_is_missing_and_passes_the_exit_code_on(tmp_path, there):
+    """The script among stand-ins for a machine's programs, which write down their calls."""
+    calls, programs = tmp_path / "calls", tmp_path / "bin"
+    programs.mkdir()
+
+    def program(name, text="true"):
+        (programs / name).write_text(f'#!/bin/bash\necho "{name} $*" >> "{calls}"\n{text}\n')
+        (programs / name).chmod(0o755)
+
+    for name in ("bash", "dirname"):
+        (programs / name).symlink_to(shutil.which(name))
+    for name in there:
+        program(name, "echo a font")
+    program("id", "echo 0")
+    program("apt-get")
+    program("npm")
+    # No ensurepip on the machine that has nothing; the tests themselves end with 3.
+    program("python3", f"case $1 in -c) exit {int(not there)};; esac; echo 1 failed; exit 3")
+    (tmp_path / "tree" / ".ci").mkdir(parents=True)
+    script = shutil.copy(ROOT / ".ci/run", tmp_path / "tree" / ".ci" / "run")
+    done = subprocess.run(
+        ["bash", script], env={"PATH": str(programs)}, capture_output=True, text=True
+    )
+    assert done.returncode == 3 and done.stdout.endswith("1 failed\n"), done.stderr
+    called = calls.read_text().splitlines()
+    assert called[-1] == "python3 -m course test"
+    installs = [line for line in called if line.startswith("apt-get install")]
+    wanted = "chromium fontconfig fonts-dejavu-core nodejs git python3-venv"
+    assert [line.partition("recommends ")[2] for line in installs] == ([] if there else [wanted])
+    assert any(line.startswith("npm ci --prefix book") for line in called)
 
 
 # --- the rest of the frame ---------------------------------------------------------------------

@@ -28,10 +28,10 @@ def test_ruff_has_nothing_to_say(how):
 
 
 def test_every_public_name_of_the_modules_is_explained():
-    done = ruff(
-        "check", "--no-cache", "--select=D100,D101,D103", "--output-format=concise",
-        "course", "microgpt_ref",
-    )  # fmt: skip
+    names = ["check", "--no-cache", "--select=D100,D101,D103", "--output-format=concise"]
+    # One file of 200 lines, commented line by line instead.
+    names += ["--extend-per-file-ignores=microgpt_ref/microgpt.py:D103"]
+    done = ruff(*names, "course", "microgpt_ref")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

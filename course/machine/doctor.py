@@ -133,7 +133,7 @@ def environment() -> Row:
 
 def packages() -> Row:
     """Whether what is installed here is what requirements.txt pins."""
-    from course.machine.install import installed, pins
+    from course.machine.packages import installed, pins
 
     wanted = pins("requirements.txt")
     here = installed(sys.path)

@@ -218,8 +218,8 @@ def lab(options: list[str]) -> None:
                 # Held as long as the server runs, so that two quick calls do not start two.
                 held.enter_context(alone(paths.WORK / ".course" / "lab.lock", BUSY, inherit=False))
                 break
-            except UserError:
-                if time.monotonic() > deadline:
+            except UserError as error:
+                if str(error) != BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
         return serve(page, options)

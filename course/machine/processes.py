@@ -25,8 +25,11 @@ def alone(path: Path, busy: str, inherit: bool = True):
     however they end, so that none is ever stale. With `inherit`, programs started inside hold it
     too: a pip whose parent was killed keeps a second one out.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(f"{path.parent} cannot be written ({error.strerror}).") from error
     try:
         try:
             if os.name == "nt":
