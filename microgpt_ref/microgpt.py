@@ -20,7 +20,7 @@ def load_docs(path: str, rng: random.Random) -> tuple[list[str], list[list[int]]
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         docs = [line.strip() for line in file if line.strip()]
     if not docs or {"\0", "\ufffd"} & set("".join(docs)):  # \ufffd: bytes that are not UTF-8
-        raise OSError(f"{path} is empty or not UTF-8 text; give one with a name on each line")
+        raise OSError(0, "it is empty or not UTF-8 text", path)
     rng.shuffle(docs)
     chars = sorted(set("".join(docs)))
     bos, ids = len(chars), {char: i for i, char in enumerate(chars)}
@@ -176,8 +176,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.steps < 0:
         parser.error(f"argument --steps: must be 0 or more, not {args.steps}")
-    rng = random.Random(args.seed)
-    chars, token_docs = load_docs(args.file, rng)
+    chars, token_docs = load_docs(args.file, rng := random.Random(args.seed))
     if n := sum(len(tokens) > block_size + 1 for tokens in token_docs):
         print(f"note: too long, learned to letter {block_size} only: {n} names", file=sys.stderr)
     state_dict = init_state_dict(len(chars) + 1, rng)
@@ -197,4 +196,5 @@ if __name__ == "__main__":
     except BrokenPipeError:  # whoever read the output has left, as `| head` does
         os._exit(141)
     except OSError as error:
-        argparse.ArgumentParser().exit(2, f"microgpt.py: {error}\n")
+        why = f"cannot use {error.filename} ({error.strerror}); give a text, one name a line"
+        argparse.ArgumentParser().exit(2, f"microgpt.py: {why}\n")
