@@ -108,7 +108,7 @@ def parse(data: bytes | str, name: str = "this notebook") -> dict:
         )
     cells = nb.get("cells")
     if not isinstance(cells, list):
-        raise UserError(f"{name} is JSON, but no notebook: it has no list of cells.")
+        raise UserError(f"{name} is JSON, but no notebook: it has no list of cells. {cure}")
     for number, cell in enumerate(cells, 1):
         if not isinstance(cell, dict):
             raise UserError(f"{name} is damaged: its cell {number} is no cell. {cure}")

@@ -304,6 +304,22 @@ def test_what_is_no_notebook_is_a_sentence_with_its_name(chapter, data):
         grader.grade(chapter.work_exercise, exercise.load("98").EXERCISES, chapter.checks)
 
 
+@pytest.mark.parametrize("data", [b"", b"{", b"{}", b"\xff"])
+def test_what_is_no_notebook_is_a_row_of_the_table(chapter, data, capsys):
+    import typer
+
+    from course.commands.check import check as command
+
+    chapter.work_exercise.parent.mkdir()
+    chapter.work_exercise.write_bytes(data)
+    with pytest.raises(typer.Exit) as ended:
+        command("98")
+    assert ended.value.exit_code == 2
+    row, summary = capsys.readouterr().out.strip().splitlines()
+    assert row.startswith("98_fake.ipynb") and "broken" in row and "course update" in row
+    assert summary.startswith("0 of 1 passed, 0 of ")
+
+
 # ------------------------------------------------------------------------------- runaway cells
 
 FINE = "def double(x):\n    return 2 * x"

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from course.errors import UserError
+
 
 def check(
     chapter: Annotated[str, typer.Argument(help="The chapter, such as 01.")],
@@ -31,10 +33,16 @@ def check(
     room = grader.room(chapter, file)
     ids = {one.id for one in grader.pick(room.exercises, only)}
     show = reports.as_json if json else reports.table
-    with stop_on_signals(), reports.waiting(len(ids), sys.stderr) as tick:
-        report = grader.grade(
-            room.notebook, room.exercises, room.checks, only=ids, jobs=jobs, on_row=tick
-        )
+    try:
+        with stop_on_signals(), reports.waiting(len(ids), sys.stderr) as tick:
+            report = grader.grade(
+                room.notebook, room.exercises, room.checks, only=ids, jobs=jobs, on_row=tick
+            )
+    except UserError as why:
+        if not room.notebook.exists():
+            raise
+        show(reports.unreadable(room.notebook, room.exercises, str(why)), room.notebook)
+        raise typer.Exit(2) from None
     grader.record(report, room)
     show(report, room.notebook)
     if not report.ok:

@@ -72,6 +72,12 @@ class Report:
         return f"{line}; for a person to judge: {', '.join(waiting)}" if waiting else line
 
 
+def unreadable(notebook: Path, exercises: list[Exercise], why: str) -> Report:
+    """The report on a file that is no notebook: one row for all its exercises."""
+    points = sum(one.points for one in exercises)
+    return Report([Row(notebook.name, "the whole notebook", "", points, "broken", why)])
+
+
 # --------------------------------------------------------------------------------------- looks
 
 COLOURS = {"passed": "green", "not started": "dim", "open": "blue"}  # all others: yellow
