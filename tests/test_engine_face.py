@@ -299,6 +299,12 @@ def test_passing_shows_the_reference_beside_the_answer(shown):
     assert html.count("def pairs(tokens):") == 2
 
 
+def test_a_test_that_passes_stands_alone(shown):
+    """What it tested is not a test, so the two are not set side by side."""
+    check(made.TESTED.id, made.good_test)
+    assert "caught 4 of 4" in shown[0][0] and "beside yours" not in str(shown[0][1])
+
+
 def test_passing_shows_the_reference_where_the_answer_has_no_source(shown):
     names = {}
     exec("def pairs(t): return list(zip(t, t[1:]))", names)

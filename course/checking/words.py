@@ -64,7 +64,8 @@ def describe(value) -> str:
             return f"an empty {kind}"
         return f"a {kind} of {len(value)}{_rows(value)}"
     if isinstance(value, dict):
-        return f"a dict with {len(value)} keys" if value else "an empty dict"
+        many = f"{len(value)} key{'s' * (len(value) != 1)}"
+        return f"a dict with {many}" if value else "an empty dict"
     if isinstance(value, frozenset):
         return f"a set of {len(value)}"
     if isinstance(value, bool) or value is None:
