@@ -290,6 +290,29 @@ def test_no_graph_is_left_for_the_collector(started):
 # --- The model ------------------------------------------------------------------------------
 
 
+def test_the_programs_say_how_many_nodes_a_name_makes(started, monkeypatch):
+    """Oracle: counting them, over the first 20 names; both files state the mean."""
+    state_dict, token_docs = started
+    means = {}
+    for module in (microgpt, textbook):
+        params = {k: [[module.Value(x) for x in row] for row in w] for k, w in state_dict.items()}
+        made, make = [], module.Value.__init__
+
+        def counted(self, *args, make=make, made=made, **kwargs):
+            made.append(None)
+            make(self, *args, **kwargs)
+
+        monkeypatch.setattr(module.Value, "__init__", counted)
+        for tokens in token_docs[:20]:
+            module.document_loss(tokens, params)
+        means[module] = len(made) / 20
+    assert means[microgpt] == pytest.approx(3_200, rel=0.1)
+    assert means[textbook] == pytest.approx(57_000, rel=0.1)
+    for module in (microgpt, textbook):
+        text = Path(module.__file__).read_text(encoding="utf-8")
+        assert "3,200" in text and "57,000" in text
+
+
 def gradients_of(module, state_dict, tokens):
     """(loss, name -> matrix of gradients) by a module's own engine."""
     params = {name: [[module.Value(x) for x in row] for row in w] for name, w in state_dict.items()}

@@ -6,12 +6,14 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 import typer
 
 from course import cli, paths
+from microgpt_ref import data
 
 README = paths.ROOT / "README.md"
 PAGES = sorted([*paths.ROOT.glob("*.md"), *paths.BOOK.glob("*.md")])
@@ -113,6 +115,17 @@ def test_every_number_in_the_text_was_measured(page):
 def test_a_made_up_number_is_seen():
     text = "Loss 2.47, not 2.48, of 32,257 and 1,000 names; Python 3.11, torch 2.13.0, `9.99`."
     assert list(unbacked(text, [2.4728, 32257])) == ["2.48", "1,000"]
+
+
+def test_what_the_front_page_says_of_the_letter_m():
+    """Its first paragraph and the alt text of its picture. Oracle: counting in the names."""
+    after = Counter(
+        (name + ".")[i + 1] for name in data.names() for i in range(len(name)) if name[i] == "m"
+    )
+    page = (paths.BOOK / "index.md").read_text(encoding="utf-8")
+    assert f"an `a` {100 * after['a'] / after.total():.0f} times in 100" in page
+    assert [letter for letter, _ in after.most_common(3)] == list("aie")
+    assert "a is the highest, then i and e." in page
 
 
 # ----------------------------------------------------------------------------------- the commands

@@ -69,7 +69,7 @@ def _graded(id, answers) -> tuple[Exercise, Verdict]:
     except UserError as error:
         raise Misused(str(error)) from None
     if verdict.outcome != "not started":
-        source = _source(answers[0]) if answers else ""
+        source = source_of(answers[0]) if answers else ""
         hashed = hashlib.sha256(source.encode()).hexdigest()[:12] if source else ""
         store.attempt(exercise.id, verdict.ok, hashed)
     return exercise, verdict
@@ -97,13 +97,10 @@ def _offer(exercise, verdict) -> str:
 
 
 def _solution(id: str) -> str:
-    return (
-        f"The solution, explained, is in solutions/{chapter_of(id)}.ipynb; "
-        f"on the web page it unfolds below the exercise."
-    )
+    return f"The solution, explained, is in solutions/{chapter_of(id)}.ipynb."
 
 
-def _source(answer) -> str:
+def source_of(answer) -> str:
     """The text of a function or class, or "" where Python does not know it."""
     try:
         return textwrap.dedent(inspect.getsource(answer)).rstrip()
@@ -120,7 +117,7 @@ def _beside(exercise, answer) -> str:
     """The learner's program and ours, folded, side by side where there is room."""
     if exercise.kind in ("value", "training", "test"):  # of these, ours is another kind of thing
         return ""
-    ours, mine = _source(resolve(exercise.reference)), _source(answer)
+    ours, mine = source_of(resolve(exercise.reference)), source_of(answer)
     if not ours:
         return ""
     both = [("Yours", mine), ("Ours", ours)] if mine else [("Ours", ours)]

@@ -137,10 +137,14 @@ def load(chapter_number) -> ModuleType:
         if number not in files:
             known = ", ".join(sorted({*files, *_loaded})) or "none yet"
             raise UserError(f"Chapter {chapter_number} has no checks; these have: {known}.")
-        module = importlib.import_module(files[number])
-        validate(module)
-        _loaded[number] = module
+        adopt(number, importlib.import_module(files[number]))
     return _loaded[number]
+
+
+def adopt(number: str, module: ModuleType) -> None:
+    """Makes `module` the checks of chapter `number` ("01"). Raises UserError as `validate` does."""
+    validate(module)
+    _loaded[number] = module
 
 
 def validate(module: ModuleType) -> None:

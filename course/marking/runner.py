@@ -42,8 +42,7 @@ def load_checks(path: str):
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
-        exercise.validate(module)
-        exercise._loaded[stem[2:4]] = module
+        exercise.adopt(stem[2:4], module)
     return sys.modules[name]
 
 
@@ -105,7 +104,7 @@ def _grade(one, job: dict, shell) -> dict:
         return {"outcome": "broken", "why": str(why)}
     if failure and not stub and not verdict.ok:
         return failure
-    code = hashlib.sha256(engine._source(answers[0]).encode()).hexdigest()[:12]
+    code = hashlib.sha256(engine.source_of(answers[0]).encode()).hexdigest()[:12]
     return {"outcome": verdict.outcome, "sentence": verdict.sentence, "code": code}
 
 

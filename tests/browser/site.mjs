@@ -97,6 +97,7 @@ for (const url of pages) {
     seen.mounted = await page.locator("[data-widget] [role=grid]").count();
     for (const width of [1280, 360]) {
       await page.setViewportSize({ width, height: 800 });
+      await page.waitForTimeout(400); // the side bars slide away
       const name = `${url.replace(/\.html$/, "").replaceAll("/", "-")}-${theme}-${width}.png`;
       await page.screenshot({ path: path.join(shots, name), fullPage: true });
       seen.wide[`${theme} ${width}`] = await page.evaluate(() => document.documentElement.scrollWidth);
