@@ -1,0 +1,143 @@
+"""The same neural language model in arrays, with the gradient written by hand.
+
+`mlp.py` makes a node for every number. Here a whole batch is one array, and each layer is a pair
+of functions: `X_forward` computes, and `X_backward` takes the gradient of the loss by the layer's
+output (called dout) and gives back the gradient by its inputs (dx, dweight, ...). Chained in
+reverse they are what `Value.backward` did, except that one step handles thousands of numbers. The
+formulas are the chain rule once per layer; each is checked against `Value` and against torch.
+
+What it costs to write this by hand: every backward is a place for a mistake, and a model with a new
+layer needs a new pair. What it brings: NumPy works through the arrays in compiled loops.
+
+Arrays: tokens (B, T) are whole numbers, C = n_embd, H = n_hidden, V = vocab_size. Parameters have
+the names and shapes of `mlp.py`; float32 in gives float32 out. NumPy only, no sibling.
+"""
+
+import numpy as np
+
+# ---- layers: forward and backward in pairs ---------------------------------------------------
+
+
+def embedding_forward(tokens, wte):
+    """Rows of wte (V, C) for tokens (B, T), side by side: (B, T * C)."""
+    if tokens.min() < 0 or tokens.max() >= len(wte):
+        raise IndexError(
+            f"Tokens run from {tokens.min()} to {tokens.max()}; wte has {len(wte)} rows, so use "
+            f"0 to {len(wte) - 1}."
+        )
+    return wte[tokens].reshape(len(tokens), -1)
+
+
+def embedding_backward(dout, tokens, wte):
+    """dwte (V, C) from dout (B, T * C). A token that came up twice gets both gradients."""
+    dwte = np.zeros_like(wte)
+    np.add.at(dwte, tokens, dout.reshape(*tokens.shape, -1))
+    return dwte
+
+
+def linear_forward(x, weight, bias):
+    """x (B, n_in) @ weight.T (n_in, n_out) + bias (n_out): (B, n_out)."""
+    if x.shape[-1] != weight.shape[1] or bias.shape != weight.shape[:1]:
+        raise ValueError(
+            f"x is {x.shape}, weight {weight.shape}, bias {bias.shape}; they should be (B, n_in), "
+            "(n_out, n_in) and (n_out,)."
+        )
+    return x @ weight.T + bias
+
+
+def linear_backward(dout, x, weight):
+    """(dx, dweight, dbias) from dout (B, n_out)."""
+    return dout @ weight, dout.T @ x, dout.sum(axis=0)
+
+
+def tanh_forward(x):
+    """An S between -1 and 1, for each number."""
+    return np.tanh(x)
+
+
+def tanh_backward(dout, out):
+    """dx from dout and the forward's own result: the slope of tanh is 1 - tanh**2."""
+    return dout * (1 - out * out)
+
+
+def cross_entropy_forward(logits, targets):
+    """(mean loss in nats, probabilities (B, V)) of targets (B) under logits (B, V)."""
+    if targets.shape != logits.shape[:1]:
+        raise ValueError(
+            f"logits are {logits.shape} and targets {targets.shape}; give one target for each row "
+            "of logits."
+        )
+    shifted = logits - logits.max(axis=1, keepdims=True)  # keeps exp from overflowing
+    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return -log_probs[np.arange(len(targets)), targets].mean(), np.exp(log_probs)
+
+
+def cross_entropy_backward(probs, targets):
+    """dlogits (B, V): what the model expected, minus what happened, as a mean over the batch."""
+    dlogits = probs.copy()
+    dlogits[np.arange(len(targets)), targets] -= 1
+    return dlogits / len(targets)
+
+
+# ---- the model -------------------------------------------------------------------------------
+
+
+def arrays(state_dict: dict, dtype=np.float64) -> dict:
+    """The state dict of `mlp.init_state_dict` as arrays of one dtype: a copy."""
+    return {name: np.array(w, dtype=dtype) for name, w in state_dict.items()}
+
+
+def forward(tokens, params: dict):
+    """(logits (B, V), what the backward pass needs again) for tokens (B, T)."""
+    x = embedding_forward(tokens, params["wte"])  # (B, T * C)
+    h = tanh_forward(linear_forward(x, params["mlp_fc1"], params["mlp_fc1_bias"]))  # (B, H)
+    return linear_forward(h, params["lm_head"], params["lm_head_bias"]), (x, h)
+
+
+def loss_and_gradient(tokens, targets, params: dict):
+    """(mean loss in nats, {name: gradient}) of tokens (B, T) and targets (B)."""
+    logits, (x, h) = forward(tokens, params)
+    loss, probs = cross_entropy_forward(logits, targets)
+    grads = {}
+    d = cross_entropy_backward(probs, targets)  # (B, V)
+    d, grads["lm_head"], grads["lm_head_bias"] = linear_backward(d, h, params["lm_head"])
+    d = tanh_backward(d, h)  # (B, H)
+    d, grads["mlp_fc1"], grads["mlp_fc1_bias"] = linear_backward(d, x, params["mlp_fc1"])
+    grads["wte"] = embedding_backward(d, tokens, params["wte"])
+    return loss, grads
+
+
+def log_probs(tokens, params: dict):
+    """Log-probabilities (B, V) of the token after each row of tokens (B, T)."""
+    logits, _ = forward(np.asarray(tokens), params)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def mean_nll(tokens, targets, params: dict, chunk: int = 8192) -> float:
+    """The mean loss in nats over many examples, `chunk` at a time to spare memory."""
+    total = 0.0
+    for i in range(0, len(tokens), chunk):
+        logits, _ = forward(tokens[i : i + chunk], params)
+        loss, _ = cross_entropy_forward(logits, targets[i : i + chunk])
+        total += float(loss) * len(logits)
+    return total / len(tokens)
+
+
+def train(state_dict: dict, contexts, targets, batches, learning_rate, report=None) -> tuple:
+    """Stochastic gradient descent: (the loss before each step, the trained parameters).
+
+    contexts (N, T) and targets (N) are whole numbers; batches and learning_rate as in `mlp.train`.
+    report(step, loss, params), where given, is called after each step. `state_dict` stays as it
+    was.
+    """
+    params = {name: np.array(w) for name, w in state_dict.items()}
+    contexts, targets, losses = np.asarray(contexts), np.asarray(targets), []
+    for step, batch in enumerate(batches):
+        loss, grads = loss_and_gradient(contexts[batch], targets[batch], params)
+        for name, gradient in grads.items():
+            params[name] -= learning_rate(step) * gradient
+        losses.append(float(loss))
+        if report:
+            report(step, losses[-1], params)
+    return losses, params
