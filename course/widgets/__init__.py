@@ -55,13 +55,18 @@ class Widget:
         return self.kind.SENTENCE
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        """The live view where there is one, and beside it what the web site mounts and text."""
+        """The live view where there is one, and beside it what the web site mounts and text.
+
+        Without JavaScript one sees what stands in the element: a picture that stands still, where
+        the widget's Python file has one (`static(state)`, HTML text), and the sentence.
+        """
         page = {**self.state, "live": False}  # on the site there is no Python behind it
         state = html.escape(json.dumps(_rounded(page), separators=(",", ":")))
+        still = self.kind.static(self.state) if hasattr(self.kind, "static") else ""
         bundle = {
             "text/plain": self.kind.SENTENCE,
             "text/html": f'<div data-widget="{self.name}" data-state="{state}">'
-            f"<p>{html.escape(self.kind.SENTENCE)}</p></div>",
+            f"{still}<p>{html.escape(self.kind.SENTENCE)}</p></div>",
         }
         if self._view is None:
             self._view = _view(self)
@@ -84,7 +89,8 @@ def widget(name: str, state: dict, on_ask: Callable | None = None) -> Widget | N
 
 
 def kind(name: str):
-    """The Python side of the widget `name`: its file here, with `SENTENCE`, `prepare` and `reply`.
+    """The Python side of the widget `name`: its file here, with `SENTENCE`, `prepare` and `reply`,
+    and where it can draw a picture that stands still, `static`.
 
     Raises UserError for a name that is not a module here.
     """
