@@ -168,7 +168,7 @@ def test_a_broken_region_is_named(toy, text, metadata, sentence, capfd):
 
 
 def test_twice_is_once_byte_for_byte(toy):
-    assert len(sync.sync()) == 4  # lesson, exercise, README.md, book/index.md
+    assert len(sync.sync()) == 5  # lesson, exercise, README.md, book/index.md, score.svg
     before = {path: path.read_bytes() for path in paths.ROOT.rglob("*.*") if path.is_file()}
     assert sync.sync() == []
     assert before == {path: path.read_bytes() for path in paths.ROOT.rglob("*.*") if path.is_file()}
@@ -182,7 +182,9 @@ def test_the_score_shows_every_row_in_order(toy):
     assert lines[0] == "| model | parameters | steps | train | validation | test |"
     assert lines[2:] == [
         r"| toy \| small | 1,234 | – | 2.500 | 2.250 | – |",
-        "| toy, trained | 27 | 20,000 | – | – | 2.071, 2.079 |",
+        "| toy, trained | 27 | 20,000 | – | – | 2.071–2.079 |",
+        "",
+        blocks.SEEDS,
     ]
 
 
@@ -247,7 +249,12 @@ def test_a_broken_block_is_told_and_the_file_left(toy, text, sentence):
         ("book/map.yml", "parts:\n- {title: a, chapters: [{number: '01'}]}", "lacks 'name'"),
         ("book/map.yml", "[]", "lacks"),
         ("course/checks/ch01_toy.json", "{", "cannot be read as JSON"),
-        ("course/checks/ch01_toy.json", "[]", 'must be an object whose "rows" are a list'),
+        (
+            "course/checks/ch01_toy.json",
+            "[]",
+            'must be an object whose "rows" are a list of objects',
+        ),
+        ("course/checks/ch01_toy.json", '{"rows": [3]}', "a list of objects"),
         ("course/checks/ch01_toy.json", '{"rows": 3}', 'must be an object whose "rows"'),
     ],
 )

@@ -1,7 +1,8 @@
-"""The generated blocks of README.md, book/*.md and lessons: the running score, the map.
+"""The generated blocks of README.md, book/*.md and lessons: the running score, its chart, the map.
 
-A block stands between `<!-- course:score -->` and `<!-- /course:score -->` (or `course:map`).
-What is between the two lines belongs to `course sync`; whoever writes there loses it.
+A block stands between `<!-- course:score -->` and `<!-- /course:score -->`, or `course:map`, or on
+pages `course:chart`. What is between the two lines belongs to `course sync`; whoever writes there
+loses it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import json
 import os
 import re
+from html import escape
 from pathlib import Path
 
 from course import notebooks, paths
+from course.authoring import models
 from course.errors import UserError
 
 _BLOCK = re.compile(r"(<!-- *course:(\w+) *-->)(.*?)(<!-- */course:\2 *-->)", re.DOTALL)
+SEEDS = "Two losses with a dash between them are the lowest and the highest over several seeds."
 _LOOSE = re.compile(r"<!-- *(/?course:\w+) *-->")
 
 
@@ -25,11 +29,14 @@ def fill(text: str, home: Path, name: str, *, upto: str = "99") -> str:
     Raises UserError for a block that is not closed or that nobody knows how to fill.
     """
     makers = {"score": lambda: score(upto), "map": lambda: chapter_map(home)}
+    if upto == "99":  # the picture shows every chapter, so it stands on pages only
+        makers["chart"] = lambda: picture(home)
 
     def made(found: re.Match) -> str:
         opening, kind, _, closing = found.groups()
         if kind not in makers:
-            raise UserError(f"{name} has a block course:{kind}; known: course:score, course:map.")
+            known = ", ".join(f"course:{maker}" for maker in makers)
+            raise UserError(f"{name} has a block course:{kind}; known: {known}.")
         return f"{opening}\n\n{makers[kind]()}\n\n{closing}"
 
     left_over = _LOOSE.search(_BLOCK.sub("", text))
@@ -54,9 +61,16 @@ def numbers(chapter: paths.Chapter) -> dict:
         raise UserError(f"There is no {name}; {mend}.") from None
     except (OSError, ValueError) as why:
         raise UserError(f"{name} cannot be read as JSON: {why}.") from None
-    if not isinstance(found, dict) or not isinstance(found.get("rows", []), list):
-        raise UserError(f'{name} must be an object whose "rows" are a list.')
+    given = found.get("rows", []) if isinstance(found, dict) else None
+    if not isinstance(given, list) or not all(isinstance(row, dict) for row in given):
+        raise UserError(f'{name} must be an object whose "rows" are a list of objects.')
     return found
+
+
+def rows(upto: str = "99") -> list[dict]:
+    """Every row of the running score, of every chapter up to `upto`, in order."""
+    known = [one for one in paths.chapters() if one.number <= upto and one.numbers.exists()]
+    return [row for one in known for row in numbers(one).get("rows", [])]
 
 
 def score(upto: str = "99") -> str:
@@ -65,14 +79,14 @@ def score(upto: str = "99") -> str:
         "| model | parameters | steps | train | validation | test |",
         "|:---|---:|---:|---:|---:|---:|",
     ]
-    for one in paths.chapters():
-        if one.number > upto or not one.numbers.exists():
-            continue
-        for row in numbers(one).get("rows", []):
-            cells = [str(row.get("model", "?"))]
-            cells += [_count(row.get(key)) for key in ("parameters", "steps")]
-            cells += [_loss(row.get(key)) for key in ("train", "validation", "test")]
-            lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+    for row in (found := rows(upto)):
+        cells = [str(row.get("model", "?"))]
+        cells += [_count(row.get(key)) for key in ("parameters", "steps")]
+        cells += [_loss(row.get(key)) for key in ("train", "validation", "test")]
+        lines.append(_row(cells))
+    losses = [row.get(key) for row in found for key in ("train", "validation", "test")]
+    if any(isinstance(one, list) and "–" in _loss(one)[1:] for one in losses):
+        lines += ["", SEEDS]
     return "\n".join(lines)
 
 
@@ -83,10 +97,26 @@ def _count(value) -> str:
 
 
 def _loss(value) -> str:
-    """Three decimals; a list (one loss a seed) is joined."""
-    if isinstance(value, list):
-        return ", ".join(map(_loss, value))
-    return f"{value:.3f}" if isinstance(value, int | float) else "–"
+    """Three decimals; of a list (one loss a seed) the lowest and the highest: 2.081–2.089."""
+    losses = [x for x in (value if isinstance(value, list) else [value]) if models.is_number(x)]
+    ends = [f"{end(losses):.3f}" for end in (min, max) if losses]
+    return "–".join(dict.fromkeys(ends)) or "–"
+
+
+def chart_file() -> Path:
+    """Where the picture of the running score lies."""
+    return paths.BOOK / "_static" / "score.svg"
+
+
+def picture(home: Path) -> str:
+    """The picture of the running score, as a page in the folder `home` shows it."""
+    file, alt = Path(os.path.relpath(chart_file(), home)).as_posix(), models.alt(rows())
+    if home == paths.BOOK:  # MyST: the class says that the picture knows light and dark mode
+        options = {"alt": json.dumps(alt, ensure_ascii=False), "class": "both-modes"}
+        options |= {"width": "640px", "align": "center"}
+        lines = [f":{key}: {value}" for key, value in options.items()]
+        return "\n".join([f"```{{image}} {file}", *lines, "```"])
+    return f'<img src="{file}" width="640" alt="{escape(alt)}">'
 
 
 # ------------------------------------------------------------------------- the map of chapters

@@ -3,7 +3,8 @@
 The module is the truth for code: `fill` copies its objects into the cells that begin
 `# from microgpt_ref/bigram.py: count_ngrams`. The solution notebook is the truth for exercises:
 `exercise_from` makes the exercise notebook, by nbgrader's own ClearSolutions and ClearOutput.
-The JSON of numbers and book/map.yml are the truth for tables: `blocks` makes those.
+The JSON of numbers and book/map.yml are the truth for tables: `blocks` makes those, `chart` the
+picture of the running score.
 `sync` writes all of it; course/authoring/stale.py lists what is out of step, with what mends it.
 """
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course import notebooks, paths
-from course.authoring import blocks
+from course.authoring import blocks, chart
 from course.errors import UserError
 from course.notebooks import shown, source
 
@@ -214,6 +215,7 @@ def makers(which: str | None):
     for page in [paths.ROOT / "README.md", *sorted(paths.BOOK.glob("*.md"))]:
         if page.exists():
             yield lambda page=page: _page(page)
+    yield _chart
 
 
 def _notebook(path: Path) -> Product:
@@ -231,8 +233,14 @@ def _exercise(one: paths.Chapter) -> Product:
 def _page(path: Path) -> Product:
     old = _text(path)
     new = blocks.fill(old, path.parent, shown(path))
-    stale = () if new == old else ("its generated tables are not what the numbers say",)
+    stale = () if new == old else ("its generated blocks are not what the numbers say",)
     return Product(path, new, stale)
+
+
+def _chart() -> Product:
+    path, text = blocks.chart_file(), chart.svg(blocks.rows())
+    stale = () if _text(path) == text else ("is not what the numbers say",)
+    return Product(path, text, stale)
 
 
 def _text(path: Path) -> str:
