@@ -10,6 +10,7 @@ _HOMES = {
     "details": "course.checking.engine",
     "hint": "course.checking.engine",
     "predict": "course.checking.engine",
+    "recorded": "course.measured",
     "widget": "course.widgets",
 }
 
@@ -22,3 +23,19 @@ def __getattr__(name):
 
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError("course has no %r; it has: %s." % (name, ", ".join(__all__)))
+
+
+def _explain_errors():
+    """In a notebook's kernel: errors with tensors are explained (`course/tensors/kernel.py`)."""
+    import sys
+
+    if "ipykernel" in sys.modules:  # nothing is imported for it anywhere else
+        try:
+            from course.tensors import kernel
+
+            kernel.install()
+        except Exception:  # a notebook works without it
+            pass
+
+
+_explain_errors()
