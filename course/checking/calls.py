@@ -9,77 +9,27 @@ in the place of the length. Standard library only.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
 from course.checking import messages as say
+from course.checking import messages_class as of_class
 from course.checking import messages_found as tell
+from course.checking.cases import Case
 from course.checking.exercise import Exercise, resolve
 from course.checking.handing import handed_over, methods, name_of
 from course.checking.messages import Fault, Judged
-from course.checking.plain import NUMBERS, Mismatch, leaves, plain
+from course.checking.plain import NUMBERS, leaves, plain
 from course.checking.probing import (
-    Seen,
     blame,
-    differences,
     is_empty,
     parameters,
     right,
     same,
-    same_raise,
     see_call,
-    see_script,
-    steps,
 )
+from course.checking.scripts import see_script
 from course.checking.symptoms import diagnose
-from course.checking.words import call_text, full, script_text
 from course.errors import UserError
 
 NOTHING = (None, plain(...))  # what a body of `pass` or `return ...` gives
-
-
-@dataclass(frozen=True)
-class Case:
-    """One probe: what the reference does on it, and what the answer does."""
-
-    exercise: Exercise
-    probe: object
-    expected: Seen
-    got: Seen
-
-    @property
-    def right(self) -> bool:
-        one = self.exercise
-        return right(self.expected, self.got, one.close, one.allow_mutation)
-
-    def text(self, upto: int | None = None) -> str:
-        """How it would be typed; of a class's script the calls up to number `upto`."""
-        if self.exercise.kind == "class":
-            return script_text(self.exercise.entry, steps(self.probe)[:upto])
-        return call_text(self.exercise.entry, self.probe)
-
-    def differences(self) -> list[tuple[str, Mismatch]]:
-        """(the call, how its value differs); of a class's script each call for itself."""
-        one = self.exercise
-        found = differences(self.expected, self.got, one.close, one.allow_mutation)
-        if one.kind != "class":
-            return [(self.text(), each) for each in found]
-        told = []
-        for each in found:
-            step = re.match(r"\[(\d+)\](.*)", each.path, re.DOTALL)
-            upto, path = (int(step[1]) + 1, step[2]) if step else (None, each.path)
-            told.append((self.text(upto), Mismatch(each.kind, path, each.expected, each.got)))
-        return told
-
-    def row(self) -> dict:
-        """For `details`: the probe, what was expected and what came, in text."""
-        shown = {"probe": self.text(), "right": self.right}
-        for name, seen in (("expected", self.expected), ("got", self.got)):
-            parts = [] if seen.error and not seen.value else [full(seen.value)]
-            parts += [f"raised {type(seen.error).__name__}"] if seen.error else []
-            parts += [f"changed {key} to {full(new)}" for key, (_, new) in seen.changed.items()]
-            shown[name] = "; ".join(parts)
-        return shown
 
 
 def judge_calls(exercise: Exercise, answer, rng) -> Judged:
@@ -97,21 +47,34 @@ def judge_calls(exercise: Exercise, answer, rng) -> Judged:
     names = [one.name for one in parameters(reference) or ()]
 
     def see(what, probe):
-        return see_script(what, probe) if is_class else see_call(what, probe, names)
+        return see_script(what, probe, exercise.entry) if is_class else see_call(what, probe, names)
 
     cases = [Case(exercise, one, see(reference, one), see(answer, one)) for one in probes]
+    if any(isinstance(case.expected.error, NameError) for case in cases):
+        raise UserError(f"{exercise.id!r} uses a name in a probe that nothing defines.")
     probes = f"{len(cases)} probe{'s' * (len(cases) > 1)}"
     graded = f"`{exercise.entry}`, {probes}, {_dtype(cases)}"
     if all(case.right for case in cases):
         return Judged(None, graded)
+    first = _spoken_of_first(cases)
     fault = (
         _stub(exercise, answer, cases)
-        or _misconception(exercise, see, cases)
-        or _exception(exercise, answer, cases)
-        or _mutated(exercise, cases)
-        or _wrong(exercise, cases, names)
+        or _misconception(exercise, see, first)
+        or _exception(exercise, answer, reference, first)
+        or _mutated(exercise, first)
+        or _wrong(exercise, first, names)
     )
     return Judged(fault, graded, [case.row() for case in cases])
+
+
+def _spoken_of_first(cases) -> list[Case]:
+    """All cases; or, where others are wrong too, those that were not too deep for recursion.
+
+    A first version often calls itself. That one input is too long for it says nothing about
+    what is wrong with the short ones, and these are easier to understand.
+    """
+    shallow = [case for case in cases if not isinstance(case.got.error, RecursionError)]
+    return cases if all(case.right for case in shallow) else shallow
 
 
 def _dtype(cases) -> str:
@@ -158,12 +121,16 @@ def _misconception(exercise, see, cases) -> Fault | None:
     return None
 
 
-def _exception(exercise, answer, cases) -> Fault | None:
+def _exception(exercise, answer, reference, cases) -> Fault | None:
     for case in cases:
-        error = case.got.error
-        if error and not same_raise(case.expected.error, error):
-            upto = len(case.got.value) + 1 if exercise.kind == "class" else None
-            return tell.exception(case.text(upto), error, blame(error, answer), exercise.promise)
+        if case.raised:
+            error, blamed = case.got.error, blame(case.got.error, answer)
+            if not case.is_class:
+                return tell.exception(case.text(), error, blamed, exercise.promise)
+            call = case.text(len(case.got.value) + 1)
+            raised = of_class.Raised(exercise.entry, answer, reference, call, error, blamed)
+            known = of_class.lacking(raised) or of_class.none_made(raised, case.probe, case.got)
+            return known or tell.exception(call, error, blamed, exercise.promise)
     return None
 
 
@@ -176,7 +143,7 @@ def _mutated(exercise, cases) -> Fault | None:
 
 def _wrong(exercise, cases, names) -> Fault:
     """Type, shape, nan, a symptom, or the first value that differs."""
-    compared = [case for case in cases if same_raise(case.expected.error, case.got.error)]
+    compared = [case for case in cases if not case.silent]
     first = {}
     for text, one in (each for case in compared for each in case.differences()):
         first.setdefault(one.kind, (text, one))
@@ -186,14 +153,18 @@ def _wrong(exercise, cases, names) -> Fault:
         return tell.not_finite(*first["nan"])
     known = _symptom(exercise, compared, names)
     if known:
-        return Fault("symptom", *known)
+        cause, sentence = known
+        if exercise.kind == "class" and "value" in first:  # of many steps, which one?
+            sentence = tell.first_seen(*first["value"], sentence)
+        return Fault("symptom", cause, sentence)
     if "shape" in first:
         return tell.wrong_shape(*first["shape"])
     if "nan" in first:
         return tell.not_finite(*first["nan"])
     for case in cases:
-        if case.expected.error and not case.got.error:
-            return tell.should_raise(case.text(), case.expected.error, case.got.value)
+        if case.silent:
+            call = case.text(len(case.expected.value) + 1 if case.is_class else None)
+            return tell.should_raise(call, case.expected.error, case.got.value, not case.is_class)
     text, one = first["value"]
     wrong = sum(not case.right for case in cases)
     return tell.wrong_value(exercise.id, text, one, wrong=wrong, probes=len(cases))
@@ -202,7 +173,7 @@ def _wrong(exercise, cases, names) -> Fault:
 def _symptom(exercise, cases, names) -> tuple | None:
     expected, got = [case.expected.value for case in cases], [case.got.value for case in cases]
     sizes = [_sizes(case.probe, names) for case in cases]
-    if exercise.kind == "class":  # each call's result is an answer of its own
+    if exercise.kind == "class":  # each step's result is an answer of its own
         both = [
             pair for e, g in zip(expected, got, strict=True) for pair in zip(e, g, strict=False)
         ]

@@ -59,10 +59,19 @@ class Prediction:
 class Exercise:
     """One exercise: what the learner hands over and everything needed to judge it.
 
-    kind: one of KINDS. entry: the learner's top-level name, or file name. reference:
-    "module:name", imported late. probes(rng): fresh argument tuples (kind "class": lists of
-    calls; kind "training": contexts and targets). close: allowed difference, relative to
-    max(1, |expected|). loader: kind "file" only, "module:function" from a path to a callable.
+    kind: one of KINDS. entry: the learner's top-level name, or file name; kinds "value" and
+    "training" may have several names, with commas between. reference: "module:name", imported
+    late. close: allowed difference, relative to max(1, |expected|). loader: kind "file" only,
+    "module:function" from a path to a callable.
+
+    probes(rng): fresh argument tuples. Kind "class": scripts, each a list of calls or a list of
+    lines of Python (see `scripts.py`). Kind "training": contexts and their targets.
+
+    band, kind "training": {"low", "high", "how"} and perhaps "tokens", the loss in nats. With
+    entry "log_probs, state_dict" the learner hands over `log_probs(contexts, state_dict)` and its
+    parameters, a dict of arrays; then the band also holds "parameters", the most numbers that
+    these may have, and "high" is the loss to beat. The reference and each misconception's `wrong`
+    then are functions of no arguments that give both (see `budget.py`).
     """
 
     id: str
@@ -85,6 +94,13 @@ class Exercise:
     band: dict | None = field(default=None, hash=False)
     part: str = ""
     loader: str = ""
+
+
+def names_of(exercise: Exercise) -> list[str]:
+    """The names that the learner hands over: one, or those of "log_probs, state_dict"."""
+    if exercise.kind == "file":
+        return [exercise.entry]
+    return [name.strip() for name in exercise.entry.split(",")]
 
 
 class Call(tuple):
@@ -176,6 +192,10 @@ def _flaw(one: Exercise) -> str:
         return "is open and has no rubric"
     if one.kind != "open" and not one.reference:
         return "names no reference"
+    if one.kind == "training" and one.band:
+        many, budget = len(names_of(one)), "parameters" in one.band
+        if many > 2 or (many == 2) != budget:
+            return 'needs "parameters" in its band exactly when the entry has a second name'
     return ""
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from course.checking import messages as say
 from course.checking import messages_found as tell
 from course.checking.calls import judge_calls
-from course.checking.exercise import Exercise, resolve
+from course.checking.exercise import Exercise, names_of, resolve
 from course.checking.messages import Judged
 from course.checking.plain import Mismatch, alike, leaves, mismatches, plain
 from course.checking.probing import Seen, run
@@ -59,16 +59,17 @@ def grade(exercise: Exercise, *answers, rng: random.Random | None = None) -> Ver
 
 
 def _judge(exercise, answers, rng) -> Judged:
-    entry = exercise.entry
-    if exercise.kind == "open":
+    names, kind = names_of(exercise), exercise.kind
+    if kind == "open":
         return _open(exercise, answers)
-    many = exercise.kind == "value" and len(answers) > 1
-    if len(answers) != 1 and not many:
-        return Judged(say.answers_wrong(exercise.id, entry, len(answers)))
-    if any(one is None or one is Ellipsis for one in answers):
-        held = "None" if any(one is None for one in answers) else "..."
-        return Judged(say.not_started(entry, f"the name still holds {held}"))
-    answer = answers if many else answers[0]
+    if len(answers) != len(names) and not (kind == "value" and answers):
+        return Judged(say.answers_wrong(exercise.id, names, answers))
+    for number, one in enumerate(answers):
+        if one is None or one is Ellipsis:
+            name = names[number] if len(names) == len(answers) else exercise.entry
+            held = "None" if one is None else "..."
+            return Judged(say.not_started(name, f"the name still holds {held}"))
+    answer = answers if len(answers) > 1 else answers[0]
     judges = {
         "function": judge_calls,
         "class": judge_calls,
@@ -77,7 +78,7 @@ def _judge(exercise, answers, rng) -> Judged:
         "training": judge_training,
         "test": judge_test,
     }
-    return judges[exercise.kind](exercise, answer, rng)
+    return judges[kind](exercise, answer, rng)
 
 
 def _open(exercise, answers) -> Judged:

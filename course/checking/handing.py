@@ -9,7 +9,10 @@ import inspect
 
 from course.checking import messages as say
 from course.checking.exercise import Exercise
-from course.checking.probing import fits, missing_methods, parameters, steps
+from course.checking.probing import fits, parameters
+from course.checking.scripts import calls_of, is_lines, missing_methods
+
+SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def handed_over(exercise: Exercise, answer, reference, calls) -> say.Fault | None:
@@ -28,7 +31,8 @@ def handed_over(exercise: Exercise, answer, reference, calls) -> say.Fault | Non
     if due == "function":
         if is_class and not inspect.isclass(reference):
             return say.wrong_object(exercise.id, exercise.entry, due, answer)
-        return _parameters(exercise.entry, answer, reference, calls, name=name)
+        entry = exercise.entry.partition(",")[0]
+        return _parameters(entry, answer, parameters(reference), calls, name=name)
     return None
 
 
@@ -40,8 +44,8 @@ def name_of(answer) -> str:
         return ""
 
 
-def _parameters(entry, answer, reference, calls, *, name="", self_first=()) -> say.Fault | None:
-    mine, ours = parameters(answer), parameters(reference)
+def _parameters(entry, answer, ours, calls, *, name="", self_first=()) -> say.Fault | None:
+    mine = parameters(answer)
     if mine is None or ours is None:
         return None
     names, our_names = [one.name for one in mine], [one.name for one in ours]
@@ -61,16 +65,31 @@ def methods(exercise, cls, reference, scripts) -> say.Fault | None:
     missing = missing_methods(cls, scripts)
     if missing:
         return say.methods_missing(exercise.entry, missing)
-    me = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    for name, args, keywords in (one for script in scripts for one in steps(script)):
-        if name == "__init__":
-            fault = _parameters(name, cls, reference, [(args, keywords)], self_first=[me])
-        elif name in ("get", "set") or not hasattr(reference, name):
-            continue
-        else:
-            static = isinstance(inspect.getattr_static(cls, name), (staticmethod, classmethod))
-            call = (args if static else (None, *args), keywords)
-            fault = _parameters(name, getattr(cls, name), getattr(reference, name), [call])
-        if fault:
-            return fault
+    for script in scripts:
+        for call in calls_of(script, exercise.entry):
+            fault = _call(cls, reference, *call, certain=not is_lines(script))
+            if fault:
+                return fault
     return None
+
+
+def _call(cls, reference, name, args, keywords, *, certain) -> say.Fault | None:
+    """Can the class, or its method `name`, be called so?
+
+    certain: False where the method may be one of something else, such as `math.exp(2.0)`.
+    """
+    mine, ours, first = cls, reference, [SELF]
+    if name != "__init__":
+        if name in ("get", "set") or not (hasattr(cls, name) and hasattr(reference, name)):
+            return None
+        static = isinstance(inspect.getattr_static(cls, name), (staticmethod, classmethod))
+        args, first = (args if static else (None, *args)), []
+        mine, ours = getattr(cls, name), getattr(reference, name)
+    due = parameters(ours)
+    if not certain:
+        if due is None or not fits(ours, args, keywords):
+            return None
+        # What the reference could also take is its own affair.
+        named = [one.name for one in due[: len(args)]] + list(keywords)
+        due = [one for one in due if one.default is one.empty or one.name in named]
+    return _parameters(name, mine, due, [(args, keywords)], self_first=first)

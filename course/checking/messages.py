@@ -65,20 +65,22 @@ def _hand_over(id: str, entry: str) -> str:
     return f'check("{id}", {entry})'
 
 
-def answers_wrong(id: str, entry: str, many: int) -> Fault:
-    """No answer, or more than one."""
-    got = "no answer" if many == 0 else f"{many} answers"
+def answers_wrong(id: str, names: list[str], answers) -> Fault:
+    """Too few answers, or too many. names: what should be handed over."""
+    got = {0: "no answer", 1: "one answer"}.get(len(answers), f"{len(answers)} answers")
+    due = "exactly one" if len(names) == 1 else f"{len(names)}"
     sentence = (
-        f"This check got {got} to grade, and it needs exactly one: `{entry}`. "
-        f"Write the check as {_hand_over(id, entry)}, then run it again."
+        f"This check got {got} to grade, and it needs {due}: {named(names)}. "
+        f"Write the check as {_hand_over(id, ', '.join(names))}, then run it again."
     )
     return Fault("signature", "answers", sentence)
 
 
 def not_callable(id: str, entry: str, due: str, value) -> Fault:
     """due: "function" or "class". The answer cannot be called at all."""
+    name = entry.partition(",")[0]
     sentence = (
-        f"This check needs the {due} `{entry}` itself, and got {describe_raw(value)}. Perhaps it "
+        f"This check needs the {due} `{name}` itself, and got {describe_raw(value)}. Perhaps it "
         f"was called here. Give its name without parentheses: {_hand_over(id, entry)}."
     )
     return Fault("signature", "not callable", sentence)
@@ -87,10 +89,10 @@ def not_callable(id: str, entry: str, due: str, value) -> Fault:
 def wrong_object(id: str, entry: str, due: str, value) -> Fault:
     """A class where a function is due, a function where a class is due."""
     kind = "class" if isinstance(value, type) else "function"
-    name = getattr(value, "__name__", "?")
+    name, wanted = getattr(value, "__name__", "?"), entry.partition(",")[0]
     sentence = (
-        f"`{name}` is a {kind}, and this exercise asks for a {due} called `{entry}`. Begin the "
-        f"answer with `{'class' if due == 'class' else 'def'} {entry}`, run its cell, and give "
+        f"`{name}` is a {kind}, and this exercise asks for a {due} called `{wanted}`. Begin the "
+        f"answer with `{'class' if due == 'class' else 'def'} {wanted}`, run its cell, and give "
         f"its name: {_hand_over(id, entry)}."
     )
     return Fault("signature", "wrong object", sentence)

@@ -30,6 +30,8 @@ NEXT_STEP = {
 def exception(call: str, error: BaseException, blamed: Blame | None, promise: str) -> Fault:
     """The learner's own line, what its names hold, and what the exercise asked for."""
     kind = type(error).__name__
+    if blamed and blamed.tensors:
+        return Fault("exception", f"{kind} {blamed.text}", _with_tensors(call, blamed, promise))
     text = cut(text_of(error), 100).rstrip(".")
     told = f"`{call}` raised {kind}" + (f" ({text})" if text else "")
     if blamed:
@@ -46,6 +48,21 @@ def exception(call: str, error: BaseException, blamed: Blame | None, promise: st
     return Fault("exception", f"{kind} {blamed.text if blamed else ''}", sentence)
 
 
+def _with_tensors(call: str, blamed: Blame, promise: str) -> str:
+    """Shapes and the axes that clash; where that is too long, less of the call and no promise."""
+    known = blamed.tensors
+    place = f"raised {known.kind} in line {blamed.number} of {blamed.where}: "
+    whole, entry = call, f"{call.partition('(')[0]}(…)"
+    for said in (promise, ""):
+        for name in (whole, entry):
+            for step in known.steps():
+                told = f"`{name}` {place}`{cut(known.line, 70)}`."
+                sentence = " ".join(f"{told} {known.through} {known.facts} {said} {step}".split())
+                if len(sentence.split()) <= 80:
+                    return sentence
+    return " ".join(f"`{entry}` {place}`{cut(known.line, 40)}`. {known.facts}".split())
+
+
 def loader_failed(entry: str, error: BaseException) -> Fault:
     """Kind "file": the file is there and cannot be used."""
     sentence = (
@@ -56,13 +73,13 @@ def loader_failed(entry: str, error: BaseException) -> Fault:
     return Fault("exception", f"loader {type(error).__name__}", sentence)
 
 
-def should_raise(call: str, expected: BaseException, got) -> Fault:
-    """The reference raises on this probe and the answer gives something."""
+def should_raise(call: str, expected: BaseException, got, returned: bool = True) -> Fault:
+    """The reference raises on this probe and the answer gives something. returned: so say it."""
     kind = type(expected).__name__
+    did = f"returned {cut(short(got))}" if returned else "raised nothing"
     sentence = (
-        f"`{call}` should raise {kind}, because its input cannot be used, and yours returned "
-        f"{cut(short(got))}. Test the input first, and `raise {kind}(...)` with a sentence that "
-        f"says what is wrong."
+        f"`{call}` should raise {kind}, because its input cannot be used, and yours {did}. "
+        f"Test the input first, and `raise {kind}(...)` with a sentence that says what is wrong."
     )
     return Fault("value", f"should raise {kind}", sentence)
 
@@ -148,6 +165,13 @@ def wrong_value(id: str, call: str, one: Mismatch, *, wrong: int, probes: int) -
         f'details("{id}") prints all of them.'
     )
     return Fault("value", "value", sentence)
+
+
+def first_seen(call: str, one: Mismatch, sentence: str) -> str:
+    """A symptom's sentence, with the first place where it shows, if there is room for it."""
+    expected, got = two(one.expected, one.got)
+    longer = f"`{call}` gave {got}{place(one.path)}, and {expected} was expected. {sentence}"
+    return longer if len(longer.split()) <= 80 else sentence
 
 
 # --- kind "value": the expected value is never shown, for that would be the answer -------------

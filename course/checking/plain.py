@@ -40,6 +40,18 @@ class Tuple(list):
     """A tuple, compared as a list and shown as a tuple."""
 
 
+class Array(list):
+    """An array or tensor, compared as nested lists. noun: "array" or "tensor"."""
+
+    noun, shape = "array", (0,)
+
+
+def _array(rows: list, noun: str, shape: tuple) -> Array:
+    made = Array(rows)
+    made.noun, made.shape = noun, shape
+    return made
+
+
 def type_name(value) -> str:
     """The name of a value's type, whatever its class does to hide it."""
     return type.__dict__["__name__"].__get__(type(value))
@@ -55,10 +67,15 @@ def dtype(value) -> tuple[str, str]:
     return "", ""
 
 
+def noun_of(value) -> str:
+    """What to call it: "tensor", or "array" for everything else that has a shape."""
+    return "tensor" if type_name(value) in ("Tensor", "Parameter") else "array"
+
+
 def plain(value):
     """`value` as None, numbers, text, lists, dicts and frozensets; Stream or Opaque for the rest.
 
-    Arrays and tensors become nested lists, tuples Tuple (a list), other numbers floats.
+    Arrays and tensors become Array (nested lists), tuples Tuple (a list), other numbers floats.
     Raises what the learner's generator raises while it is read.
     """
     return _plain(value, [LEAVES], ())
@@ -118,9 +135,11 @@ def _other(value, left, inside):
     kind = type(value)
     try:
         if hasattr(kind, "tolist"):
-            if math.prod(getattr(value, "shape", ())) > left[0]:
+            shape = tuple(map(int, getattr(value, "shape", ())))
+            if math.prod(shape) > left[0]:
                 return Opaque(f"{type_name(value)} of more than {LEAVES:,} values")
-            return _plain(value.tolist(), left, inside)
+            rows = _plain(value.tolist(), left, inside)
+            return _array(rows, noun_of(value), shape) if type(rows) is list else rows
         if hasattr(kind, "__float__"):
             return float.__float__(float(value))
     except Exception:

@@ -13,22 +13,28 @@ import linecache
 import os
 import random
 import re
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from course.checking.plain import Mismatch, Opaque, alike, dtype, mismatches, plain
+from course.checking.plain import Mismatch, alike, dtype, mismatches, plain
 
 
 @dataclass
 class Seen:
-    """What was seen. value: plain data; changed: the argument's name -> (before, after)."""
+    """What was seen. value: plain data; changed: the argument's name -> (before, after).
+
+    said: the error's text; names: what the lines of a script had defined when it ended.
+    """
 
     value: object = None
     error: BaseException | None = None
     changed: dict = field(default_factory=dict)
     dtype: str = ""
     device: str = ""
+    said: str = ""
+    names: dict = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -53,9 +59,10 @@ def run(seen: Seen, work: Callable[[], object]) -> None:
             raise
         except BaseException as error:  # SystemExit too: it must not end the notebook
             seen.error = error
+            seen.said = text_of(error)
 
 
-def _changes(names, before, after) -> dict:
+def changes(names, before, after) -> dict:
     """The arguments that a call changed. Iterators are left alone: to look at them uses them up."""
     found = {}
     for name, old, new in zip(names, before, after, strict=True):
@@ -74,49 +81,7 @@ def see_call(function, probe, names=()) -> Seen:
     run(seen, lambda: function(*args, **more))
     labels = [names[i] if i < len(names) else f"number {i + 1}" for i in range(len(args))]
     before, after = (*probe, *keywords.values()), (*args, *more.values())
-    seen.changed = _changes([*labels, *keywords], before, after)
-    return seen
-
-
-def steps(script) -> list[tuple]:
-    """A script of kind "class" as (name, arguments, keywords); `__init__` comes first, always."""
-    made = [_step(*step) for step in script]
-    return made if made and made[0][0] == "__init__" else [("__init__", (), {}), *made]
-
-
-def _step(name, *rest):
-    if name in ("get", "set"):  # ("get", "attribute") and ("set", "attribute", value)
-        return name, rest, {}
-    return name, tuple(rest[0]) if rest else (), rest[1] if len(rest) > 1 else {}
-
-
-def see_script(cls, script, names=()) -> Seen:
-    """Makes an object of `cls`, calls it as the script says; `value` lists what each step gave."""
-    calls = steps(script)
-    mine = copy.deepcopy(calls)
-    results, things, seen = [], [], Seen()
-
-    def look(result):
-        return Opaque("object of the class") if type(result) is cls else plain(result)
-
-    def work():
-        for name, args, keywords in mine:
-            if name == "__init__":
-                things.append(cls(*args, **keywords))
-                results.append(None)
-            elif name == "get":
-                results.append(look(getattr(things[-1], args[0])))
-            elif name == "set":
-                setattr(things[-1], *args)
-                results.append(None)
-            else:
-                results.append(look(getattr(things[-1], name)(*args, **keywords)))
-
-    run(seen, work)
-    seen.value = results
-    labels = [f"number {i + 1} of {name}" for name, args, _ in calls for i in range(len(args))]
-    flat = [[arg for _, args, _ in one for arg in args] for one in (calls, mine)]
-    seen.changed = _changes(labels, *flat)
+    seen.changed = changes([*labels, *keywords], before, after)
     return seen
 
 
@@ -147,7 +112,7 @@ def same(one: Seen, other: Seen, close: float) -> bool:
     """Do two answers behave alike on a probe: values, exception (and its text), inputs changed?"""
     return (
         type(one.error) is type(other.error)
-        and text_of(one.error) == text_of(other.error)
+        and (one.said == other.said or isinstance(one.error, RecursionError))
         and one.changed.keys() == other.changed.keys()
         and alike(one.value, other.value, close)
         and all(alike(one.changed[k][1], other.changed[k][1], close) for k in one.changed)
@@ -201,21 +166,30 @@ def fits(function, args, keywords) -> bool:
 
 @dataclass(frozen=True)
 class Blame:
-    """The learner's own line. where: "its cell"; function: the one it stands in."""
+    """The learner's own line. where: "its cell"; function: the one it stands in.
+
+    tensors: what is known of shapes, dtypes and indices (`course.tensors`), or None.
+    """
 
     number: int
     text: str
     where: str
     function: str
     operands: dict
+    tensors: object = None
 
 
 def blame(error: BaseException, answer) -> Blame | None:
     """The deepest line of the learner's own code in the traceback, or None when there is none."""
     home, found = getattr(answer, "__module__", None), None
-    for frame, number in traceback.walk_tb(error.__traceback__):
+
+    def mine(frame) -> bool:
         file = frame.f_code.co_filename
-        if frame.f_globals.get("__name__") == home or file.startswith("<") or "ipykernel" in file:
+        cell = file.startswith("<") or "ipykernel" in file
+        return cell or frame.f_globals.get("__name__") == home
+
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if mine(frame):
             found = frame, number
     if found is None or found[0].f_globals.get("__name__") == __name__:
         return None
@@ -224,7 +198,20 @@ def blame(error: BaseException, answer) -> Blame | None:
     names = dict.fromkeys(re.findall(r"(?<![\w.\"'])[A-Za-z_]\w*(?!\s*\()", line))
     operands = {name: frame.f_locals[name] for name in names if name in frame.f_locals}
     operands = {k: v for k, v in operands.items() if k != "self" and not callable(v)}
-    return Blame(number, line.strip(), _where(frame.f_code, answer), frame.f_code.co_name, operands)
+    where, function = _where(frame.f_code, answer), frame.f_code.co_name
+    return Blame(number, line.strip(), where, function, operands, _tensors(error, mine))
+
+
+def _tensors(error: BaseException, mine: Callable):
+    """What can be said of tensors; NumPy and torch are asked only where they run already."""
+    if not {"numpy", "torch"} & sys.modules.keys():
+        return None
+    from course.tensors.explain import explain
+
+    try:
+        return explain(error, mine)
+    except Exception:  # the exception itself can be told all the same
+        return None
 
 
 def _where(code, answer) -> str:
@@ -235,12 +222,6 @@ def _where(code, answer) -> str:
     methods = vars(answer).values() if isinstance(answer, type) else [answer]
     own = {getattr(getattr(one, "__code__", None), "co_filename", None) for one in methods}
     return "its cell" if file in own else f"the cell with `{code.co_name}`"
-
-
-def missing_methods(cls, scripts) -> list[str]:
-    """The methods that the scripts call and the class does not have."""
-    called = dict.fromkeys(name for script in scripts for name, _, _ in steps(script))
-    return [name for name in called if name not in ("get", "set") and not hasattr(cls, name)]
 
 
 def is_empty(function) -> bool:

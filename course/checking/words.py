@@ -6,7 +6,21 @@ broken `__repr__`, runs when they are shown. Standard library only.
 
 from __future__ import annotations
 
-from course.checking.plain import NUMBERS, Opaque, Stream, Tuple, plain, type_name
+from types import FunctionType
+
+from course.checking.plain import (
+    NUMBERS,
+    Array,
+    Opaque,
+    Stream,
+    Tuple,
+    mismatches,
+    noun_of,
+    plain,
+    type_name,
+)
+
+ROOM = 44  # signs: an argument that is an array and needs more of them is told by its shape
 
 
 def cut(text: str, width: int = 90) -> str:
@@ -48,16 +62,24 @@ def short(value, digits: int = 6, items: int = 6, text: int = 40, depth: int = 6
 
 
 def two(expected, got) -> tuple[str, str]:
-    """Both values short, with as many digits as it takes to see that they differ."""
+    """Both values short, with as many digits as it takes to see that they differ.
+
+    Where they differ only in a part that was left out, that part is shown, and its place.
+    """
     for digits in (6, 9, 17):
         shown = tuple(cut(short(one, digits)) for one in (expected, got))
         if shown[0] != shown[1]:
-            break
-    return shown
+            return shown
+    deep = next((one for one in mismatches(expected, got, 0, most=1) if one.path), None)
+    if deep is None:
+        return shown
+    return tuple(f"{text} at `{deep.path}`" for text in two(deep.expected, deep.got))
 
 
 def describe(value) -> str:
     """What plain data is: "a list of 3", "the number 4", "a dict with 2 keys"."""
+    if isinstance(value, Array):
+        return f"{an(value.noun)} of shape {value.shape}"
     if isinstance(value, list):
         kind = "tuple" if isinstance(value, Tuple) else "list"
         if not value:
@@ -99,12 +121,15 @@ def describe_raw(value) -> str:
     if kind in (str, int, float, bool, type(None)):
         return describe(value)
     try:
-        return f"{an(type_name(value))} of shape {tuple(map(int, value.shape))}"
+        shape = tuple(map(int, value.shape))
+        if not hasattr(kind, "tolist"):
+            return f"{an(type_name(value))} of shape {shape}"
+        return f"{an(noun_of(value))} of shape {shape}" if shape else describe(plain(value))
     except Exception:
         return an(type_name(value))
 
 
-def call_text(entry: str, probe, keywords=None, width: int = 80) -> str:
+def call_text(entry: str, probe, keywords=None, width: int = 100) -> str:
     """How a probe would be typed: `pairs([3, 1, 2])`, cut to fit a sentence."""
     keywords = getattr(probe, "keywords", {}) if keywords is None else keywords
     words = [_argument(one) for one in probe]
@@ -115,24 +140,32 @@ def call_text(entry: str, probe, keywords=None, width: int = 80) -> str:
 def _argument(value) -> str:
     if hasattr(type(value), "__next__"):  # to look into an iterator would use it up
         return f"<{type_name(value)}>"
-    return short(plain(value), items=4, text=24)
+    if isinstance(value, FunctionType):  # an input of ours, called what it should be shown as
+        return value.__name__
+    known = plain(value)
+    if not isinstance(known, Array):
+        return short(known, items=4, text=24)
+    text = f"{known.noun}({short(known, items=ROOM)})"
+    return text if len(text) <= ROOM else f"<{known.noun} of shape {known.shape}>"
 
 
-def script_text(entry: str, calls, width: int = 90) -> str:
-    """How a script of kind "class" would be typed, cut to fit a sentence."""
-    shown = []
-    for name, args, keywords in calls:
-        if name == "get":
-            shown.append(f".{args[0]}")
-        elif name == "set":
-            shown.append(f".{args[0]} = {_argument(args[1])}")
-        else:
-            shown.append(call_text(entry if name == "__init__" else f".{name}", args, keywords))
+def setting_text(name: str, value) -> str:
+    """How an attribute is set in a script of calls: `.size = 3`."""
+    return f".{name} = {_argument(value)}"
+
+
+def cut_middle(steps, width: int = 90) -> str:
+    """Steps in one line, with "; " between them, some in the middle left out to fit a sentence.
+
+    After a step of its own line, such as a `for`, stands a sign for the new line.
+    """
+    shown = [f"{step} ⏎ " if step.endswith("\n") else f"{step}; " for step in steps]
+    shown[-1:] = [one.removesuffix("; ").removesuffix(" ⏎ ") for one in shown[-1:]]
     left_out = 0
-    while len("; ".join(shown)) > width and len(shown) > 2:  # the last call is the one that counts
+    while sum(map(len, shown)) > width and len(shown) > 2:  # the last is the one that counts
         del shown[1]
         left_out += 1
-    return cut("; ".join([*shown[:1], *["…"] * (left_out > 0), *shown[1:]]), width + 20)
+    return cut("".join([*shown[:1], *["…; "] * (left_out > 0), *shown[1:]]), width + 20)
 
 
 def full(value) -> str:

@@ -14,7 +14,7 @@ def watch(
         Path | None, typer.Argument(help="Another notebook than the one in work/.")
     ] = None,
 ) -> None:
-    """Grade the exercise that you changed, each time you save the notebook. Ctrl-C ends it."""
+    """Grade what you changed, and what uses it, each time you save. Ctrl-C ends it."""
     import contextlib
 
     from course.machine.processes import stop_on_signals
@@ -41,7 +41,7 @@ def _follow(room) -> None:
             continue
         after = watching.fingerprints(nb, room.exercises)
         if before is not None:
-            ids = watching.changed(before, after, room.exercises)
+            ids = watching.changed(before, after)
             if ids:
                 print(f"\n{time.strftime('%H:%M:%S')}")
                 try:

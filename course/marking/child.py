@@ -65,6 +65,7 @@ class Child:
         self.began = self.since = time.monotonic()
         self.looked = self.seconds_taken = 0.0
         self.without: set[int] = set()  # for the caller: which cells the job lacks
+        self.skipped = 0  # for the caller: how many cells above were not needed
         self.printed = b""
         try:
             with open(self.files["printed"], "wb") as out:

@@ -1,8 +1,9 @@
 """`course check`: grades a notebook, each exercise in a fresh process that cannot harm the others.
 
-A child (`runner.py`) runs the cells in front of the exercise, then the exercise's own, then
-asks the check engine. This side watches its time, memory and output, and kills it with everything
-it started. A cell that ends its process is left out when later exercises are graded.
+A child (`runner.py`) runs the cells above the exercise that it needs (`needed.py`), then its own,
+then asks the check engine. This side watches its time, memory and output, and kills it with
+everything it started. A cell that ends its process is left out when later exercises are graded. If
+something seems to be missing, the exercise is graded once more with all cells above it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from course.errors import UserError
 from course.marking import verdicts
 from course.marking.answers import Cell, cells_of, for_a_person, misplaced, remarks_on
 from course.marking.child import Child, Limits, couldnt_start
+from course.marking.needed import cells_above, needed
 from course.marking.report import Report, Row
 from course.notebooks import shown
 
@@ -92,7 +94,7 @@ def grade(
                     if row:
                         known(row)
                     else:
-                        waiting.insert(0, one)  # another cell stopped it: again, without that one
+                        waiting.insert(0, one)  # again, without that cell or with all of them
     finally:
         for _, child in running:
             child.stop()
@@ -112,27 +114,39 @@ class _Session:
         self.cells = cells_of(nb, exercises)
         self.seconds = {one.id: one.seconds for one in exercises}
         self.left_out: dict[int, tuple[Cell, str]] = {}
+        self.whole: set[str] = set()  # exercises for which all cells above are run
 
     def start(self, one: Exercise) -> Child:
-        """A child that runs the cells in front of the exercise, then its own."""
+        """A child that runs the cells above the exercise that it needs, then its own."""
         own = next(cell for cell in self.cells if cell.owner == one.id and cell.answer)
-        last = max(cell.number for cell in self.cells if cell.owner == one.id)
+        above = cells_above(one, self.cells)
+        run = above if one.id in self.whole else needed(one, self.cells)
         cells = [
             {"number": cell.number, "source": cell.source, "own": cell is own}
-            for cell in self.cells
-            if cell.number <= last and (cell is own or cell.number not in self.left_out)
+            for cell in run
+            if cell is own or cell.number not in self.left_out
         ]
         seconds = {c.number: self.seconds.get(c.owner, self.limits.setup) for c in self.cells}
         folder, checks = str(self.notebook.parent), str(self.checks)
         job = {"id": one.id, "checks": checks, "folder": folder, "cells": cells}
         child = Child(job, seconds, self.limits)
-        child.without = {number for number in self.left_out if number < own.number}
+        child.without = {
+            c.number for c in run if c.number in self.left_out and c.number < own.number
+        }
+        child.skipped = len(above) - len(run)
         return child
 
     def row(self, one: Exercise, child: Child) -> Row | None:
-        """The exercise's row; None if a cell that is not the exercise's own stopped the child."""
+        """The exercise's row; None to grade it again.
+
+        That is when a cell that is not the exercise's own stopped the child, and when something
+        was missing that a cell may define which was not run.
+        """
         if child.at is None and child.end != "result":
             raise couldnt_start(child)
+        if child.skipped and verdicts.something_is_missing(child):
+            self.whole.add(one.id)
+            return None
         row = Row.of(one, *verdicts.told(one, child))
         row.seconds, row.code = child.seconds_taken, child.result.get("code", "")
         if child.end != "result":

@@ -80,7 +80,7 @@ def _grade(one, job: dict, shell) -> dict:
     _tell(job["status"], "grading")
 
     failure = _failure(error, own["source"]) if error is not None else None
-    names = [one.entry] if one.kind == "file" else [name.strip() for name in one.entry.split(",")]
+    names = exercise.names_of(one)
     # After an error, an older thing of the same name is not this cell's answer.
     old = before if failure else {}
     missing = [
@@ -93,7 +93,8 @@ def _grade(one, job: dict, shell) -> dict:
         missing = [name for name in names if not os.path.exists(name)]
     stub = failure is not None and failure["stub"]
     if stub and missing:
-        answers = [None]  # what the course ships: the cell raises before it makes anything
+        # What the course ships: the cell raises before it makes anything.
+        answers = [None if name in missing else shell.user_ns[name] for name in names]
     elif missing:
         return failure or _missing(missing[0], before, shell.user_ns)
     else:
@@ -105,7 +106,8 @@ def _grade(one, job: dict, shell) -> dict:
     if failure and not stub and not verdict.ok:
         return failure
     code = hashlib.sha256(engine.source_of(answers[0]).encode()).hexdigest()[:12]
-    return {"outcome": verdict.outcome, "sentence": verdict.sentence, "code": code}
+    told = {"outcome": verdict.outcome, "sentence": verdict.sentence, "cause": verdict.cause}
+    return {**told, "code": code}
 
 
 def _missing(name: str, before: dict, after: dict) -> dict:

@@ -35,6 +35,14 @@ def told(one: Exercise, child: Child) -> tuple[str, str]:
     return "not started" if outcome == "not started" else "not yet", result["sentence"]
 
 
+def something_is_missing(child: Child) -> bool:
+    """Did it fail for a name, an attribute, a key or a file that is not there?"""
+    result = child.result
+    kind = result.get("kind") or result.get("cause", "").partition(" ")[0]
+    absent = ("NameError", "AttributeError", "KeyError", "FileNotFoundError", "ModuleNotFoundError")
+    return result.get("outcome") == "nothing" or kind in absent
+
+
 def end(child: Child) -> str:
     """How a child that gave no result ended, to be said of the cell that ran then."""
     if child.end == "time":

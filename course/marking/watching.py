@@ -13,26 +13,23 @@ from course import notebooks
 from course.checking.exercise import Exercise
 from course.errors import UserError
 from course.marking.answers import cells_of
-
-SETUP = ""  # the key under which the cells that are no exercise stand
+from course.marking.needed import needed
 
 
 def fingerprints(nb: dict, exercises: list[Exercise]) -> dict[str, str]:
-    """A hash of each exercise's code, and of all the other code under SETUP."""
-    code: dict[str, list[str]] = {SETUP: []}
-    for cell in cells_of(nb, exercises):
-        code.setdefault(cell.owner or SETUP, []).append(cell.source)
-    return {
-        key: hashlib.sha256(json.dumps(text).encode()).hexdigest() for key, text in code.items()
-    }
+    """For each exercise that a program grades, a hash of all cells that this runs."""
+    cells = cells_of(nb, exercises)
+    found = {}
+    for one in exercises:
+        if one.kind != "open":
+            code = [(cell.owner == one.id, cell.source) for cell in needed(one, cells)]
+            found[one.id] = hashlib.sha256(json.dumps(code).encode()).hexdigest()
+    return found
 
 
-def changed(before: dict, after: dict, exercises: list[Exercise]) -> set[str]:
-    """The ids of the exercises to grade anew: all of them when the set-up cells changed."""
-    gradable = {one.id for one in exercises if one.kind != "open"}
-    if before[SETUP] != after[SETUP]:
-        return gradable
-    return {id for id in gradable if before.get(id) != after.get(id)}
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """The ids of the exercises to grade anew: a cell that they need is another one now."""
+    return {id for id in after if before.get(id) != after[id]}
 
 
 def saves(path: Path, *, pause: float = 0.3, patience: float = 2.0) -> Iterator[dict | UserError]:

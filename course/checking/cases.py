@@ -1,0 +1,80 @@
+"""One probe beside the reference: what was expected, what came, and how it would be typed.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from course.checking.exercise import Exercise
+from course.checking.plain import Mismatch
+from course.checking.probing import Seen, differences, right, same_raise
+from course.checking.scripts import is_lines, script_text, values_text
+from course.checking.words import call_text, full
+
+
+@dataclass(frozen=True)
+class Case:
+    """One probe: what the reference does on it, and what the answer does."""
+
+    exercise: Exercise
+    probe: object
+    expected: Seen
+    got: Seen
+
+    @property
+    def right(self) -> bool:
+        one = self.exercise
+        return right(self.expected, self.got, one.close, one.allow_mutation)
+
+    @property
+    def is_class(self) -> bool:
+        return self.exercise.kind == "class"
+
+    @property
+    def raised(self) -> bool:
+        """Did the answer raise what it should not, or in a script too early?"""
+        early = self.is_class and len(self.got.value) < len(self.expected.value)
+        right = same_raise(self.expected.error, self.got.error)
+        return bool(self.got.error) and (early or not right)
+
+    @property
+    def silent(self) -> bool:
+        """Should it have raised, and did not, or in a script too late?"""
+        late = self.is_class and len(self.got.value) > len(self.expected.value)
+        return bool(self.expected.error) and (late or not self.got.error)
+
+    def text(self, upto: int | None = None) -> str:
+        """How it would be typed; of a class's script the steps up to number `upto`."""
+        if self.is_class:
+            return script_text(self.probe, self.exercise.entry, upto)
+        return call_text(self.exercise.entry, self.probe)
+
+    def differences(self) -> list[tuple[str, Mismatch]]:
+        """(the call, how its value differs); of a class's script each call for itself."""
+        one = self.exercise
+        found = differences(self.expected, self.got, one.close, one.allow_mutation)
+        if not self.is_class:
+            return [(self.text(), each) for each in found]
+        told = []
+        for each in found:
+            step = re.match(r"\[(\d+)\](.*)", each.path, re.DOTALL)
+            upto, path = (int(step[1]) + 1, step[2]) if step else (None, each.path)
+            told.append((self.text(upto), Mismatch(each.kind, path, each.expected, each.got)))
+        return told
+
+    def row(self) -> dict:
+        """For `details`: the probe, what was expected and what came, in text."""
+        lines = self.is_class and is_lines(self.probe)
+        text = "\n".join(["in a cell:", *self.probe]) if lines else self.text()
+        shown = {"probe": text, "right": self.right}
+        for name, seen in (("expected", self.expected), ("got", self.got)):
+            parts = [] if seen.error and not seen.value else [full(seen.value)]
+            if lines:
+                parts = list(filter(None, [values_text(self.probe, seen)]))
+            parts += [f"raised {type(seen.error).__name__}"] if seen.error else []
+            parts += [f"changed {key} to {full(new)}" for key, (_, new) in seen.changed.items()]
+            shown[name] = "; ".join(parts)
+        return shown
