@@ -167,9 +167,10 @@ def loss_and_gradient(logits: list[list[float]], counts: list[list[int]]) -> tup
     n_pairs = sum(map(sum, counts))
     loss, gradient = 0.0, []
     for row_logits, row in zip(logits, counts):
-        probs, total = softmax(row_logits), sum(row)
-        # p is 0 where exp underflowed: impossible, so the loss is infinite
-        loss -= sum(c * (math.log(p) if p else -math.inf) for c, p in zip(row, probs) if c)
+        probs, total, highest = softmax(row_logits), sum(row), max(row_logits)
+        # -log p = log(sum of exp(z)) - z: the log of p itself fails where p is rounded to 0
+        log_sum = highest + math.log(sum(math.exp(z - highest) for z in row_logits))
+        loss += sum(c * (log_sum - z) for c, z in zip(row, row_logits))
         gradient.append([(total * p - c) / n_pairs for c, p in zip(row, probs)])
     return loss / n_pairs, gradient
 
