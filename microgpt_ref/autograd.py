@@ -1,5 +1,3 @@
-# LEAD, 07:30: rewritten by the lead (no _check lambdas on pages that learners read). Helpers:
-# do NOT restore the older version; adapt your tests (bad input included) to this one.
 """Scalar autograd: numbers that remember how they were made, so that any program has a gradient.
 
 Write a formula with `Value`s in the place of numbers and it comes out as before. But each result

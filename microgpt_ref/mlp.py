@@ -29,21 +29,24 @@ def windows(token_docs: list[list[int]], block_size: int) -> tuple[list, list]:
     """
     if block_size < 1:
         raise ValueError(f"block_size is {block_size}; the model looks at 1 token or more.")
+    if not all(isinstance(token, int) for tokens in token_docs for token in tokens):
+        raise TypeError("token_docs should hold lists of whole numbers; encode the names first.")
     contexts, targets = [], []
     for tokens in token_docs:
         padded = tokens[:1] * (block_size - 1) + tokens
         for i in range(1, len(tokens)):
             contexts.append(padded[i - 1 : i - 1 + block_size])
             targets.append(tokens[i])
+    if not targets:
+        raise ValueError("There is nothing to predict; give a document of two tokens or more.")
     return contexts, targets
 
 
 def minibatches(n: int, batch_size: int, num_steps: int, rng: random.Random):
-    """Yields num_steps lists of batch_size places below n, drawn with replacement."""
+    """num_steps lists of batch_size places below n, drawn with replacement, one after the other."""
     if n < 1 or batch_size < 1:
         raise ValueError(f"Cannot draw {batch_size} of {n} examples; both must be 1 or more.")
-    for _ in range(num_steps):
-        yield [int(rng.random() * n) for _ in range(batch_size)]
+    return ([int(rng.random() * n) for _ in range(batch_size)] for _ in range(num_steps))
 
 
 # ---- the model -------------------------------------------------------------------------------
@@ -59,6 +62,10 @@ def init_state_dict(
     about equally probable; biases begin at 0.
     """
 
+    sizes = (vocab_size, block_size, n_embd, n_hidden)
+    if min(sizes) < 1:
+        raise ValueError(f"vocab_size, block_size, n_embd, n_hidden are {sizes}; use 1 or more.")
+
     def normal(n_out, n_in, std):
         return [[rng.gauss(0, std) for _ in range(n_in)] for _ in range(n_out)]
 
@@ -72,16 +79,30 @@ def init_state_dict(
     }
 
 
+def as_values(state_dict: dict) -> dict:
+    """The state dict with a Value in the place of each number: a copy."""
+    return {
+        name: [[Value(x) for x in row] if type(row) is list else Value(row) for row in w]
+        for name, w in state_dict.items()
+    }
+
+
+def as_floats(params: dict) -> dict:
+    """The other way round: a state dict of plain numbers."""
+    return {
+        name: [[p.data for p in row] if type(row) is list else row.data for row in w]
+        for name, w in params.items()
+    }
+
+
 def logits(context: list[int], params: dict) -> list[Value]:
     """The logits (vocab_size) of the token after `context` (block_size tokens)."""
-    vocab_size, wide = len(params["wte"]), len(params["mlp_fc1"][0])
-    if len(context) * len(params["wte"][0]) != wide:
+    vocab_size, n_in = len(params["wte"]), len(params["mlp_fc1"][0])
+    block_size = n_in // len(params["wte"][0])
+    if len(context) != block_size or not all(token in range(vocab_size) for token in context):
         raise ValueError(
-            f"The context has {len(context)} tokens; this model looks at "
-            f"{wide // len(params['wte'][0])}."
+            f"The context is {context}; give {block_size} tokens, each 0 to {vocab_size - 1}."
         )
-    if not all(0 <= token < vocab_size for token in context):
-        raise ValueError(f"The context {context} holds a token that is not 0 to {vocab_size - 1}.")
     x = [number for token in context for number in params["wte"][token]]  # (block_size * n_embd)
     hidden = [h.tanh() for h in linear(x, params["mlp_fc1"], params["mlp_fc1_bias"])]
     return linear(hidden, params["lm_head"], params["lm_head_bias"])
@@ -95,6 +116,25 @@ def mean_loss(contexts: list, targets: list[int], params: dict) -> Value:
     return sum(losses) / len(losses)
 
 
+def check_params(params: dict) -> None:
+    """Raises ValueError unless these are the five parameters, and their shapes fit together."""
+    try:
+        (v, c), (h, n_in) = (
+            (len(params[name]), len(params[name][0])) for name in ("wte", "mlp_fc1")
+        )
+        grids = {"wte": (v, c), "mlp_fc1": (h, n_in), "lm_head": (v, h)}
+        rows = all({len(row) for row in params[name]} == {n} for name, (_, n) in grids.items())
+        sizes = {name: m for name, (m, _) in grids.items()} | {"mlp_fc1_bias": h, "lm_head_bias": v}
+        fits = rows and {name: len(w) for name, w in params.items()} == sizes and n_in % c == 0
+    except (KeyError, TypeError):
+        fits = False
+    if not fits:
+        raise ValueError(
+            "The parameters do not fit together; they should be wte (V, C), mlp_fc1 (H, T*C), "
+            "mlp_fc1_bias (H), lm_head (V, H) and lm_head_bias (V)."
+        )
+
+
 # ---- training --------------------------------------------------------------------------------
 
 
@@ -104,10 +144,10 @@ def train(state_dict: dict, contexts: list, targets: list, batches, learning_rat
     batches: lists of places in contexts, one for each step. learning_rate: a function of the
     step's number. `state_dict` itself stays as it was.
     """
-    params = {
-        name: [[Value(x) for x in row] if type(row) is list else Value(row) for row in w]
-        for name, w in state_dict.items()
-    }
+    check_params(state_dict)
+    if not callable(learning_rate):
+        raise TypeError(f"learning_rate is {learning_rate!r}; give a function: lambda step: 0.3.")
+    params = as_values(state_dict)
     flat = [p for w in params.values() for row in w for p in (row if type(row) is list else [row])]
     losses = []
     for step, batch in enumerate(batches):
@@ -118,7 +158,6 @@ def train(state_dict: dict, contexts: list, targets: list, batches, learning_rat
         for p in flat:
             p.data -= learning_rate(step) * p.grad
         losses.append(loss.data)
-    return losses, {
-        name: [[p.data for p in row] if type(row) is list else row.data for row in w]
-        for name, w in params.items()
-    }
+    if not losses:
+        raise ValueError("There are no batches; what minibatches gives can be used only once.")
+    return losses, as_floats(params)

@@ -5,23 +5,29 @@ to pass a gradient back, and `loss.backward()` walks the graph: the engine of `a
 the layers of `mlp_numpy.py` as its operations. So only the forward pass is left to write. Beside
 it the library has the layers themselves, faster kernels, other devices and number formats.
 
-Names, shapes and losses are those of `mlp.py`. torch only, no sibling.
+Names, shapes and losses are those of `mlp.py`. torch, and of one sibling the check of shapes.
 """
 
 import torch
 import torch.nn.functional as F
 
+from microgpt_ref.mlp_numpy import check_params, check_shapes, check_tokens
+
 
 def tensors(state_dict: dict, dtype=torch.float64, device="cpu") -> dict:
     """The state dict of `mlp.init_state_dict` as tensors that ask for gradients: a copy."""
-    return {
+    params = {
         name: torch.tensor(w, dtype=dtype, device=device, requires_grad=True)
         for name, w in state_dict.items()
     }
+    check_params(params)
+    return params
 
 
-def forward(tokens, params: dict):
+def network(tokens, params: dict):
     """Logits (B, V) for tokens (B, T)."""
+    check_shapes("tokens (B, T), wte (V, C)", tokens, params["wte"])
+    check_tokens("tokens", tokens, len(params["wte"]))
     x = F.embedding(tokens, params["wte"]).flatten(1)  # (B, T * C)
     h = torch.tanh(F.linear(x, params["mlp_fc1"], params["mlp_fc1_bias"]))  # (B, H)
     return F.linear(h, params["lm_head"], params["lm_head_bias"])
@@ -30,7 +36,7 @@ def forward(tokens, params: dict):
 def log_probs(tokens, params: dict):
     """Log-probabilities (B, V) of the token after each row of tokens (B, T); no graph is kept."""
     with torch.no_grad():
-        return F.log_softmax(forward(torch.as_tensor(tokens), params), dim=1)
+        return F.log_softmax(network(torch.as_tensor(tokens), params), dim=1)
 
 
 def train(state_dict: dict, contexts, targets, batches, learning_rate, report=None) -> tuple:
@@ -40,12 +46,16 @@ def train(state_dict: dict, contexts, targets, batches, learning_rate, report=No
     places for each step, learning_rate a function of the step. `state_dict` stays as it was.
     report(step, loss, params), where given, is called after each step.
     """
+    if not callable(learning_rate):
+        raise TypeError(f"learning_rate is {learning_rate!r}; give a function: lambda step: 0.3.")
     params = {
         name: torch.as_tensor(w).detach().clone().requires_grad_() for name, w in state_dict.items()
     }
     contexts, targets, losses = torch.as_tensor(contexts), torch.as_tensor(targets), []
+    check_params(params)
+    check_shapes("contexts (N, T), targets (N)", contexts, targets)
     for step, batch in enumerate(batches):
-        loss = F.cross_entropy(forward(contexts[batch], params), targets[batch])
+        loss = F.cross_entropy(network(contexts[batch], params), targets[batch])
         grads = torch.autograd.grad(loss, list(params.values()))
         with torch.no_grad():
             for p, gradient in zip(params.values(), grads):
@@ -53,4 +63,6 @@ def train(state_dict: dict, contexts, targets, batches, learning_rate, report=No
         losses.append(loss.item())
         if report:
             report(step, losses[-1], params)
+    if not losses:
+        raise ValueError("There are no batches; what minibatches gives can be used only once.")
     return losses, params

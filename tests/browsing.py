@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,29 @@ def _without(reason: str) -> None:
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(f"Under CI the browser tests must run, but {reason}.")
     pytest.skip(f"{reason}: the browser tests need it")
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address at which the files of `folder` are served until the block ends."""
+    with book.server(folder) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+
+
+@contextlib.contextmanager
+def blank_page(folder: Path, modules: list[str], body: str) -> Iterator[str]:
+    """The address of a page of nothing but `body` (HTML), with these widgets' modules beside it."""
+    for name in modules:
+        shutil.copy(ROOT / "course" / "widgets" / f"{name}.mjs", folder)
+    head = '<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Widgets</title>'
+    head += '<meta name="viewport" content="width=device-width">'
+    (folder / "index.html").write_text(head + body, encoding="utf-8")
+    with served(folder) as base:
+        yield f"{base}index.html"
 
 
 def drive(script: str, *arguments: object, env: dict, timeout: float = 240) -> dict:

@@ -7,7 +7,6 @@ import html.parser
 import json
 import math
 import re
-import threading
 import types
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -32,6 +31,7 @@ class Page(html.parser.HTMLParser):
     def __init__(self, path: Path):
         super().__init__()
         self.ids, self.links, self.images, self.loads, self.text = set(), [], [], [], []
+        self.widgets = []
         self.lang = None
         self._silent = 0
         self.feed(path.read_text(encoding="utf-8"))
@@ -47,6 +47,8 @@ class Page(html.parser.HTMLParser):
             self.links.append(at["href"])
         if tag == "img":
             self.images.append(at)
+        if "data-widget" in at:
+            self.widgets.append((at["data-widget"], json.loads(at["data-state"])))
         if tag in ("script", "img", "iframe", "source") and "src" in at:
             self.loads.append(at["src"])
         if tag == "link" and at.get("rel") in ("stylesheet", "icon", "preload", "preconnect"):
@@ -128,14 +130,15 @@ def test_a_page_says_its_language_and_loads_only_from_the_site(pages):
             )
 
 
-def test_the_widget_stands_on_the_page_with_its_state(site):
-    text = (site / "chapters" / "01_bigram.html").read_text(encoding="utf-8")
-    (state,) = re.findall(r'<div data-widget="bigram_table" data-state="([^"]*)"', text)
-    state = json.loads(html.unescape(state))
-    assert len(state["tokens"]) == len(state["probs"]) == 27
-    module = ROOT / "course" / "widgets" / "bigram_table.mjs"
-    served = site / "_static" / "widgets" / "bigram_table.mjs"
-    assert served.read_text(encoding="utf-8") == module.read_text(encoding="utf-8")
+def test_every_lesson_has_a_widget_with_its_state_and_its_module_is_served(site, pages):
+    for chapter in paths.chapters():
+        assert pages[f"chapters/{chapter.name}.html"].widgets, chapter.name
+    ((name, state),) = pages["chapters/01_bigram.html"].widgets
+    assert name == "bigram_table" and len(state["tokens"]) == len(state["probs"]) == 27
+    for name in {name for page in pages.values() for name, _ in page.widgets}:
+        module = ROOT / "course" / "widgets" / f"{name}.mjs"
+        served = site / "_static" / "widgets" / f"{name}.mjs"
+        assert served.read_text(encoding="utf-8") == module.read_text(encoding="utf-8"), name
 
 
 def test_a_glossary_entry_links_to_a_page_that_uses_the_term(pages):
@@ -312,13 +315,8 @@ def test_npm_is_asked_once_and_leaves_nothing_half_done(small, monkeypatch):
 def seen(site, pages):
     """What a browser met on the whole site; the screenshots lie in book/_build/shots."""
     env = browsing.browser()
-    with book.server(site) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        base = f"http://127.0.0.1:{server.server_address[1]}/"
-        try:
-            return browsing.drive("site.mjs", base, BOOK / "_build" / "shots", *pages, env=env)
-        finally:
-            server.shutdown()
+    with browsing.served(site) as base:
+        return browsing.drive("site.mjs", base, BOOK / "_build" / "shots", *pages, env=env)
 
 
 def test_no_request_leaves_the_site_and_nothing_is_missing(seen):
@@ -327,10 +325,20 @@ def test_no_request_leaves_the_site_and_nothing_is_missing(seen):
     assert seen["errors"] == []
 
 
-def test_formulas_are_drawn_and_widgets_mounted(seen):
+def test_formulas_are_drawn(seen):
     lesson = seen["pages"]["chapters/01_bigram.html"]
     assert lesson["math"] == lesson["asked"] > 3
-    assert lesson["mounted"] == lesson["widgets"] == 1
+
+
+def test_every_widget_of_every_page_is_loaded_and_mounts(pages, seen):
+    mounted = 0
+    for address, page in pages.items():
+        names = [name for name, _ in page.widgets]
+        assert seen["pages"][address]["mounted"] == names, address
+        modules = {f"/_static/widgets/{name}.mjs" for name in names}
+        assert modules <= set(seen["pages"][address]["loaded"]), address
+        mounted += len(names)
+    assert mounted >= len(paths.chapters())
 
 
 def test_search_finds_bigram(seen):

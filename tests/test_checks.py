@@ -7,6 +7,7 @@ with its own sentence, the reference must pass, and the stub must fail as "not s
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import inspect
 import random
@@ -16,9 +17,10 @@ import pytest
 
 from course import notebooks, paths
 from course.checking.engine import grade
-from course.checking.exercise import Exercise, Prediction, load, resolve
+from course.checking.exercise import Exercise, Prediction, load, names_of, resolve
 from course.checking.plain import Opaque, Stream, leaves
-from course.checking.probing import see_call, see_script
+from course.checking.probing import see_call
+from course.checking.scripts import see_script
 
 STEMS = sorted(path.stem for path in paths.CHECKS.glob("ch[0-9][0-9]_*.py"))
 MODULES = {stem[2:]: load(stem[2:4]) for stem in STEMS}  # "01_bigram" -> its checks module
@@ -51,13 +53,19 @@ CHAPTERS = [pytest.param(chapter, module, id=chapter) for chapter, module in MOD
 
 def judged(one: Exercise, answer, seed=None):
     """The verdict on an answer, with the notebook's probes or with fresh ones."""
-    return grade(one, answer, rng=None if seed is None else random.Random(seed))
+    answers = answer if with_parameters(one) else (answer,)
+    return grade(one, *answers, rng=None if seed is None else random.Random(seed))
+
+
+def with_parameters(one: Exercise) -> bool:
+    """Are a function and its parameters handed over, and so made by calling the reference?"""
+    return one.kind == "training" and len(names_of(one)) > 1
 
 
 def right_answer(one: Exercise):
     """What the solution hands over: the reference, or for a "test" one that tells all bugs."""
     reference = resolve(one.reference)
-    if one.kind == "value":
+    if one.kind == "value" or with_parameters(one):
         return reference() if callable(reference) else reference
     if one.kind == "test":
         chapter = importlib.import_module(
@@ -83,13 +91,15 @@ def stub(one: Exercise):
     """What the exercise notebook leaves: a body that raises, or None."""
     if one.kind in ("value", "open"):
         return None
+    if with_parameters(one):
+        return lambda contexts, state_dict: [], None
     if one.kind == "file":
         return "there/is/no/such/file.py"
     if one.kind == "class":
         reference = resolve(one.reference)
         methods = [n for n, what in vars(reference).items() if inspect.isfunction(what)]
         made = {name: _raises(getattr(reference, name)) for name in methods}
-        return type(one.entry, (), made)
+        return type(one.entry, reference.__bases__, made)  # what is inherited is there
     if one.kind == "function":
         return _raises(resolve(one.reference))
 
@@ -136,7 +146,7 @@ def test_the_stub_is_not_started_yet(one):
 def test_every_misconception_fails_with_its_own_sentence(one, number):
     misconception = one.misconceptions[number]
     wrong = misconception.wrong
-    if one.kind == "value" and callable(wrong):
+    if (one.kind == "value" and callable(wrong)) or with_parameters(one):
         wrong = wrong()
     seeds = SEEDS if one.kind != "training" else SEEDS[:1]  # it scores the same held-out names
     for seed in seeds:
@@ -174,7 +184,7 @@ def test_the_reference_gives_data_and_keeps_its_inputs(one):
     """An answer that is no data (a function, an object) would be compared by its type's name."""
     if one.kind not in ("function", "class", "file"):
         return
-    see = see_script if one.kind == "class" else see_call
+    see = functools.partial(see_script, entry=one.entry) if one.kind == "class" else see_call
     seen = [see(resolve(one.reference), probe) for probe in one.probes(random.Random(0))]
     assert len(seen) >= 5, "a handful of probes at least"
     assert all(one.allow_mutation or not each.changed for each in seen)

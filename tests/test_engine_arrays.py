@@ -9,9 +9,10 @@ import copy
 
 import pytest
 
+from course.checking.comparing import mismatches
 from course.checking.exercise import Exercise
 from course.checking.grading import grade
-from course.checking.plain import Array, mismatches, plain
+from course.checking.plain import Array, plain
 from course.checking.words import call_text, describe, describe_raw, two
 
 np = pytest.importorskip("numpy")

@@ -239,6 +239,63 @@ def test_the_learners_own_line_is_named(chapter, lines, sentence):
     assert (row.result, row.sentence) == ("not yet", sentence)
 
 
+# (a cell above, the answer's cell, what the row says, in this order)
+TENSORS = {
+    "numpy": (
+        "import numpy as np",
+        "\n\nx = np.ones((4, 16))\nw = np.ones((27, 16))\nh = x @ w\ndef double(x): return 2 * x",
+        (
+            "`ch98-double`: line 5 of its cell raised ValueError: `h = x @ w`. ",
+            "`x` has shape (4, 16) and `w` has shape (27, 16)",
+            "axis 1 of `x` is 16, axis 0 of `w` is 27",
+            "`double` gives what it says.",
+            "`w.T` has shape (16, 27)",
+        ),
+    ),
+    "torch, in a function of a cell above": (
+        "import torch\ndef embed(ids):\n    return wte[ids]\nwte = torch.randn(27, 10)",
+        "double = embed(torch.tensor([3, 27])).sum",
+        (
+            "`ch98-double`: line 3 of the cell with `embed` raised IndexError: `return wte[ids]`. ",
+            "`ids` holds 27",
+            "`double` gives what it says.",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_an_error_with_tensors_tells_the_axes_the_promise_and_a_step(chapter, name):
+    above, lines, said = TENSORS[name]
+    nb = solved(double=lines)
+    nb["cells"].insert(1, code("above", above))
+    (row,) = graded(chapter, nb, only={"ch98-double"}).rows
+    assert row.result == "not yet"
+    places = [row.sentence.find(part) for part in said]
+    assert places[0] == 0 and -1 not in places and places == sorted(places), row.sentence
+    assert not row.sentence.endswith(said[-1]), "a next step comes last"
+    assert 20 <= len(row.sentence.split()) <= 80, row.sentence
+
+
+@pytest.mark.parametrize(
+    ("above", "cause"),
+    [
+        ("import numpy as np", "raise ValueError('the shape of axis 3')"),
+        (
+            "import numpy as np\nfrom course.tensors import explain\nexplain.explain = None",
+            "np.ones(3) + np.ones(4)",
+        ),
+    ],
+    ids=["no rule fits", "the explanation fails"],
+)
+def test_where_nothing_is_known_of_tensors_the_exception_is_told(chapter, above, cause):
+    nb = solved(double=cause)
+    nb["cells"].insert(1, code("above", above))
+    (row,) = graded(chapter, nb, only={"ch98-double"}).rows
+    start = f"`ch98-double`, line 1, `{cause}`: the cell stops, with ValueError: "
+    assert row.sentence.startswith(start), row.sentence
+
+
 def test_an_older_thing_of_the_same_name_is_not_the_answer(chapter):
     nb = solved(double="1 / 0\ndef double(x):\n    return 0")
     nb["cells"].insert(0, code("early", "def double(x):\n    return 2 * x"))

@@ -6,18 +6,14 @@ import html
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import threading
-import time
-import urllib.request
 
 import browsing
+import labbing
 import pytest
 
 from course import widget, widgets
-from course.authoring import book
 from course.errors import UserError
 from course.paths import BOOK, ROOT
 
@@ -166,18 +162,10 @@ def page(tmp_path_factory):
     """What the widget did on a blank page."""
     env = browsing.browser()
     folder = tmp_path_factory.mktemp("page")
-    shutil.copy(ROOT / "course" / "widgets" / "bigram_table.mjs", folder)
-    body = '<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Widget</title>'
-    body += '<div id="with"></div><div id="without"></div>'
-    (folder / "index.html").write_text(body, encoding="utf-8")
+    body = '<div id="with"></div><div id="without"></div>'
     state = made(counts=[[0, 3, 1], [0, 0, 9], [2, 2, 0]]).state
-    with book.server(folder) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        base = f"http://127.0.0.1:{server.server_address[1]}/index.html"
-        try:
-            return browsing.drive("widget_page.mjs", base, json.dumps(state), env=env)
-        finally:
-            server.shutdown()
+    with browsing.blank_page(folder, ["bigram_table"], body) as url:
+        return browsing.drive("widget_page.mjs", url, json.dumps(state), env=env)
 
 
 def test_a_row_stands_as_bars(page):
@@ -250,87 +238,9 @@ def lab(tmp_path_factory):
     """What a reader saw in JupyterLab; the server and its kernel are gone afterwards."""
     env = browsing.browser()
     folder = tmp_path_factory.mktemp("lab")
-    cells = [
-        {
-            "cell_type": "code",
-            "execution_count": None,
-            "id": f"c{i}",
-            "metadata": {},
-            "outputs": [],
-            "source": text.strip(),
-        }
-        for i, text in enumerate(NOTEBOOK.split("---"))
-    ]
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nb = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-    (folder / "files").mkdir()
-    (folder / "files" / "widget.ipynb").write_text(json.dumps(nb), encoding="utf-8")
-    # A first start asks about news; a setting answers.
-    news = folder / "settings" / "@jupyterlab" / "apputils-extension"
-    news.mkdir(parents=True)
-    (news / "notification.jupyterlab-settings").write_text(
-        '{"fetchNews": "false", "checkForUpdates": false}', encoding="utf-8"
-    )
-    env |= {
-        "PYTHONPATH": str(ROOT),
-        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "JUPYTER_CONFIG_DIR": str(folder / "config"),
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-        "IPYTHONDIR": str(folder / "ipython"),
-    }
-    options = [
-        "--no-browser",
-        "--allow-root",
-        "--ServerApp.ip=127.0.0.1",
-        "--ServerApp.port=0",
-        "--IdentityProvider.token=widget",
-        f"--ServerApp.root_dir={folder / 'files'}",
-        "--LabApp.expose_app_in_browser=True",
-    ]
-    log = folder / "log"
-    with log.open("w") as out:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
-            env=env,
-            cwd=folder,
-            stdout=out,
-            stderr=out,
-            stdin=subprocess.DEVNULL,
-        )
-    try:
-        address = waited(lambda: running(folder / "runtime"), server, log)
-        url = f"{address}lab/tree/widget.ipynb?token=widget&reset"
-        yield browsing.drive("widget_lab.mjs", url, BOOK / "_build" / "shots", env=env, timeout=120)
-        stop = urllib.request.Request(f"{address}api/shutdown?token=widget", method="POST")
-        urllib.request.urlopen(stop, timeout=10).close()
-        assert server.wait(timeout=20) == 0
-    finally:
-        if server.poll() is None:
-            server.terminate()
-            server.wait(timeout=20)
-
-
-def running(runtime):
-    """The address of the server that has written its file to the folder `runtime`, else None."""
-    for path in runtime.glob("jpserver-*.json"):
-        address = json.loads(path.read_text(encoding="utf-8"))["url"]
-        with urllib.request.urlopen(f"{address}api", timeout=5):
-            return address
-    return None
-
-
-def waited(found, server, log, seconds=60):
-    """What `found()` gives once it gives something. Fails with the log if the server ends first."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            if answer := found():
-                return answer
-        except (OSError, ValueError):
-            pass  # the file is there before all of it is, or before the port answers
-        time.sleep(0.2)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+    with labbing.jupyterlab(folder, NOTEBOOK.split("---"), env) as url:
+        shots = BOOK / "_build" / "shots"
+        return browsing.drive("widget_lab.mjs", url, shots, env=env, timeout=120)
 
 
 def test_in_jupyterlab_continue_makes_the_name_grow(lab):

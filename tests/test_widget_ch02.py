@@ -10,8 +10,6 @@ import json
 import math
 import random
 import re
-import shutil
-import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -20,9 +18,8 @@ import labbing
 import pytest
 
 from course import widgets
-from course.authoring import book
 from course.errors import UserError
-from course.paths import BOOK, ROOT
+from course.paths import BOOK
 from course.widgets import decision_boundary, value_graph
 from course.widgets.decision_boundary import frame
 from microgpt_ref import autograd
@@ -433,25 +430,16 @@ def page(tmp_path_factory):
     """What the two widgets did on a blank page."""
     env = browsing.browser()
     folder = tmp_path_factory.mktemp("page")
-    for name in ("value_graph", "decision_boundary"):
-        shutil.copy(ROOT / "course" / "widgets" / f"{name}.mjs", folder)
     states = {
         "small": graph(*example()),
         "folded": graph(*network(1)),
         "boundary": boundary().state,
         "next": boundary(frames=[*BOUNDARY["frames"], frame(60, 0.125, halves)]).state,
     }
-    body = '<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Widgets</title>'
-    body += "".join(f'<div id="{id}">still</div>' for id in ("small", "folded", "with", "without"))
-    (folder / "index.html").write_text(body, encoding="utf-8")
     (folder / "states.json").write_text(json.dumps(states), encoding="utf-8")
-    with book.server(folder) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        base = f"http://127.0.0.1:{server.server_address[1]}/index.html"
-        try:
-            return browsing.drive("widget_ch02_page.mjs", base, env=env)
-        finally:
-            server.shutdown()
+    body = "".join(f'<div id="{id}">still</div>' for id in ("small", "folded", "with", "without"))
+    with browsing.blank_page(folder, ["value_graph", "decision_boundary"], body) as url:
+        return browsing.drive("widget_ch02_page.mjs", url, env=env)
 
 
 def test_a_step_forward_computes_one_value_and_says_so(page):

@@ -6,17 +6,14 @@ import json
 import math
 import os
 import re
-import shutil
 import subprocess
 import sys
-import threading
 from xml.etree import ElementTree
 
 import browsing
 import pytest
 
 from course import widgets
-from course.authoring import book
 from course.errors import UserError
 from course.paths import ROOT
 from course.widgets import embedding_plane, learning_rates
@@ -183,7 +180,7 @@ def test_twenty_long_runs_stay_below_100_kilobytes(monkeypatch):
     one = rates(runs=runs)
     assert max(len(run["losses"]) for run in one.state["runs"]) <= 200
     assert len(one._repr_mimebundle_()["text/html"]) < 200_000  # with a still picture, if any
-    assert len(json.dumps(widgets._rounded(one.state))) < 100_000
+    assert len(json.dumps(widgets.rounded(one.state))) < 100_000
 
 
 def test_a_run_may_say_its_final_loss_and_noise_at_the_start_is_no_divergence():
@@ -301,20 +298,11 @@ def seen(tmp_path_factory):
     """What a reader of a page saw of both widgets."""
     env = browsing.browser()
     folder = tmp_path_factory.mktemp("page")
-    for name in ("embedding_plane", "learning_rates"):
-        shutil.copy(ROOT / "course" / "widgets" / f"{name}.mjs", folder)
-    body = '<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Widgets</title>'
-    body += '<meta name="viewport" content="width=device-width"><div id="here"></div>'
-    (folder / "index.html").write_text(body, encoding="utf-8")
     answer = rates(lambda *_: [3.3, 2.2]).ask({"type": "run", "rate": 0.7})
     states = {"plane": plane().state, "rates": rates().state, "answer": answer}
-    with book.server(folder) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        base = f"http://127.0.0.1:{server.server_address[1]}/index.html"
-        try:
-            return browsing.drive("widget_ch03.mjs", base, json.dumps(states), env=env)
-        finally:
-            server.shutdown()
+    modules = ["embedding_plane", "learning_rates"]
+    with browsing.blank_page(folder, modules, '<div id="here"></div>') as url:
+        return browsing.drive("widget_ch03.mjs", url, json.dumps(states), env=env)
 
 
 NEAR_A = "a is nearest to e (1.00), i (3.00), b (10.00), c (10.77), “.” (12.00)."

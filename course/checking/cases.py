@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from course.checking.comparing import Mismatch
 from course.checking.exercise import Exercise
-from course.checking.plain import Mismatch
 from course.checking.probing import Seen, differences, right, same_raise
 from course.checking.scripts import is_lines, script_text, values_text
 from course.checking.words import call_text, full

@@ -15,9 +15,10 @@ from pathlib import Path
 from course.checking import messages as say
 from course.checking import messages_found as tell
 from course.checking.calls import judge_calls
+from course.checking.comparing import Mismatch, alike, mismatches
 from course.checking.exercise import Exercise, names_of, resolve
 from course.checking.messages import Judged
-from course.checking.plain import Mismatch, alike, leaves, mismatches, plain
+from course.checking.plain import leaves, plain
 from course.checking.probing import Seen, run
 from course.checking.symptoms import diagnose
 from course.checking.tested import judge_test

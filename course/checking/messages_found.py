@@ -5,8 +5,9 @@ The second half of `messages.py`, with the same rules. Standard library only.
 
 from __future__ import annotations
 
+from course.checking.comparing import Mismatch
 from course.checking.messages import Fault, place
-from course.checking.plain import NUMBERS, Mismatch, Stream
+from course.checking.plain import NUMBERS, Stream
 from course.checking.probing import Blame, text_of
 from course.checking.words import cut, describe, describe_raw, joined, short, two
 
@@ -50,17 +51,9 @@ def exception(call: str, error: BaseException, blamed: Blame | None, promise: st
 
 def _with_tensors(call: str, blamed: Blame, promise: str) -> str:
     """Shapes and the axes that clash; where that is too long, less of the call and no promise."""
-    known = blamed.tensors
-    place = f"raised {known.kind} in line {blamed.number} of {blamed.where}: "
-    whole, entry = call, f"{call.partition('(')[0]}(…)"
-    for said in (promise, ""):
-        for name in (whole, entry):
-            for step in known.steps():
-                told = f"`{name}` {place}`{cut(known.line, 70)}`."
-                sentence = " ".join(f"{told} {known.through} {known.facts} {said} {step}".split())
-                if len(sentence.split()) <= 80:
-                    return sentence
-    return " ".join(f"`{entry}` {place}`{cut(known.line, 40)}`. {known.facts}".split())
+    place = f"raised {blamed.tensors.kind} in line {blamed.number} of {blamed.where}"
+    starts = tuple(f"`{name}` {place}" for name in (call, f"{call.partition('(')[0]}(…)"))
+    return blamed.tensors.sentence(starts, promise)
 
 
 def loader_failed(entry: str, error: BaseException) -> Fault:

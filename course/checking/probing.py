@@ -18,7 +18,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from course.checking.plain import Mismatch, alike, dtype, mismatches, plain
+from course.checking.comparing import Mismatch, alike, mismatches
+from course.checking.plain import dtype, plain
 
 
 @dataclass
@@ -199,11 +200,11 @@ def blame(error: BaseException, answer) -> Blame | None:
     operands = {name: frame.f_locals[name] for name in names if name in frame.f_locals}
     operands = {k: v for k, v in operands.items() if k != "self" and not callable(v)}
     where, function = _where(frame.f_code, answer), frame.f_code.co_name
-    return Blame(number, line.strip(), where, function, operands, _tensors(error, mine))
+    return Blame(number, line.strip(), where, function, operands, of_tensors(error, mine))
 
 
-def _tensors(error: BaseException, mine: Callable):
-    """What can be said of tensors; NumPy and torch are asked only where they run already."""
+def of_tensors(error: BaseException, mine: Callable | None = None):
+    """What `course.tensors` can say of an error, or None; asked only where NumPy or torch runs."""
     if not {"numpy", "torch"} & sys.modules.keys():
         return None
     from course.tensors.explain import explain

@@ -8,7 +8,8 @@ with one value a "constant ratio" is always true. The patterns stand in `symptom
 
 from __future__ import annotations
 
-from course.checking.plain import NUMBERS, alike, finite, leaves, skeleton
+from course.checking.comparing import alike, finite
+from course.checking.plain import NUMBERS, leaves, skeleton
 from course.checking.symptoms_numbers import NUMERIC
 from course.checking.symptoms_order import STRUCTURAL, always_the_same
 

@@ -10,7 +10,8 @@ import math
 import struct
 from collections.abc import Callable
 
-from course.checking.plain import leaves, near
+from course.checking.comparing import near
+from course.checking.plain import leaves
 from course.checking.words import short
 
 TOL = 1e-6  # how closely a pattern must hold, relative to max(1, |value|)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from course.checking.plain import NUMBERS, alike, leaves, near, skeleton
+from course.checking.comparing import alike, near
+from course.checking.plain import NUMBERS, leaves, skeleton
 from course.checking.words import cut, short
 
 TOL = 1e-6  # how closely a pattern must hold, relative to max(1, |value|)

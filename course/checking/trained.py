@@ -17,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from course.checking import budget
 from course.checking import messages as say
 from course.checking import messages_found as tell
+from course.checking.comparing import alike
 from course.checking.exercise import Exercise, names_of
 from course.checking.handing import handed_over
 from course.checking.losses import asked, in_band, mean_loss
 from course.checking.messages import Fault, Judged
-from course.checking.plain import alike
 from course.checking.probing import Seen, blame, is_empty, see_call
 from course.checking.rows import rows_fault
 from course.checking.words import describe

@@ -8,17 +8,8 @@ from __future__ import annotations
 
 from types import FunctionType
 
-from course.checking.plain import (
-    NUMBERS,
-    Array,
-    Opaque,
-    Stream,
-    Tuple,
-    mismatches,
-    noun_of,
-    plain,
-    type_name,
-)
+from course.checking.comparing import mismatches
+from course.checking.plain import NUMBERS, Array, Opaque, Stream, Tuple, noun_of, plain, type_name
 
 ROOM = 44  # signs: an argument that is an array and needs more of them is told by its shape
 

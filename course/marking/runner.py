@@ -19,17 +19,13 @@ import random
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 
 from course.checking import engine, exercise
 from course.errors import UserError
+from course.marking.failures import NoInput, failure_of
 
 NOBODY = "input() has nobody to ask while a cell is graded; write the value into the code."
-
-
-class NoInput(Exception):
-    """A cell asked a person for something."""
 
 
 def load_checks(path: str):
@@ -61,7 +57,7 @@ def main() -> None:
     try:
         result = _grade(one, job, shell)
     except BaseException as why:  # whatever a cell left behind: it must not look like our crash
-        result = _failure(why, "") | {"line": None, "text": ""}
+        result = failure_of(why, "") | {"line": None, "text": ""}
     _report(job["result"], result)
     # Not sys.exit: a thread or an atexit function of the cell could keep the process alive.
     os._exit(0)
@@ -79,7 +75,7 @@ def _grade(one, job: dict, shell) -> dict:
             error = outcome.error_before_exec or outcome.error_in_exec
     _tell(job["status"], "grading")
 
-    failure = _failure(error, own["source"]) if error is not None else None
+    failure = failure_of(error, own["source"], one) if error is not None else None
     names = exercise.names_of(one)
     # After an error, an older thing of the same name is not this cell's answer.
     old = before if failure else {}
@@ -115,47 +111,6 @@ def _missing(name: str, before: dict, after: dict) -> dict:
     new = [other for other in after if other not in before and not other.startswith("_")]
     near = difflib.get_close_matches(name, new, n=2) or new[-2:]
     return {"outcome": "nothing", "entry": name, "near": near}
-
-
-def _failure(error: BaseException, text: str) -> dict:
-    """What stopped the cell, and at which of its lines."""
-    number, file, last = None, None, ""
-    if isinstance(error, SyntaxError):
-        number = error.lineno
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        # The first frame of the learner's is this cell; what it calls may stand in another cell.
-        last = frame.f_code.co_filename
-        if file is None and frame.f_globals.get("__name__") == "__main__":
-            file = last
-        if last == file:
-            number = line
-    lines = text.split("\n")
-    if number is not None:
-        # IPython drops empty lines in front of the code before it counts.
-        number += next((i for i, line in enumerate(lines) if line.strip()), 0)
-    known = number is not None and 0 < number <= len(lines)
-    return {
-        "outcome": "cell",
-        "kind": type(error).__name__,
-        "what": _named(error),
-        "stub": isinstance(error, NotImplementedError) and last == file,
-        "syntax": isinstance(error, SyntaxError) and file is None,
-        "line": number if known else None,
-        "text": lines[number - 1].strip() if known else "",
-    }
-
-
-def _named(error: BaseException) -> str:
-    """`NameError: name 'x' is not defined`, on one line, whatever the learner's class does."""
-    try:
-        words = error.msg if isinstance(error, SyntaxError) else str(error)
-        words = " ".join(str(words).split())
-    except Exception:
-        words = ""
-    if isinstance(error, NoInput):
-        return words
-    words = words[:300].rstrip(".")
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 # ----------------------------------------------------------------------------------- the kernel

@@ -68,6 +68,8 @@ def _stopped(one: Exercise, child: Child) -> str:
 
 
 def _cell(one: Exercise, result: dict) -> str:
+    if result["told"]:
+        return result["told"]
     where = ""
     if result["line"]:
         where = f", line {result['line']}"

@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 from course.checking.words import cut
 from course.tensors import frames
@@ -37,19 +38,20 @@ class Explanation:
     facts: str
     step: str
 
-    def sentence(self) -> str:
-        """All of it, for a cell on its own, in at most 80 words."""
-        start = f"Line {self.number} of {self.where} raised {self.kind}"
-        for width in (70, 40):
-            for step in self.steps():
-                told = f"{start}: `{cut(self.line, width)}`. {self.through} {self.facts} {step}"
-                if len(told.split()) <= MOST:
-                    return " ".join(told.split())
-        return " ".join(f"{start}: `{cut(self.line, 40)}`. {self.facts}".split())
+    def sentence(self, starts: tuple[str, ...] = (), promise: str = "") -> str:
+        """All of it in at most 80 words; without arguments for a cell on its own.
 
-    def steps(self) -> tuple[str, str]:
-        """The next step, and its first sentence alone, for where there is less room."""
-        return self.step, re.split(r"(?<=[.?])\s", self.step, maxsplit=1)[0]
+        starts: how to begin, up to the line, the fullest way first. promise: what the exercise
+        asked for. Where it is too long, the line, the start and the next step get shorter, and at
+        last the promise is left out.
+        """
+        starts = starts or (f"Line {self.number} of {self.where} raised {self.kind}",)
+        steps = self.step, re.split(r"(?<=[.?])\s", self.step, maxsplit=1)[0]
+        for said, width, start, step in product((promise, ""), (70, 40), starts, steps):
+            told = f"{start}: `{cut(self.line, width)}`. {self.through} {self.facts} {said} {step}"
+            if len(told.split()) <= MOST:
+                return " ".join(told.split())
+        return " ".join(f"{starts[-1]}: `{cut(self.line, 40)}`. {self.facts}".split())
 
 
 def explain(error: BaseException, mine: Callable | None = None) -> Explanation | None:

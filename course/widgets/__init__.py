@@ -61,7 +61,7 @@ class Widget:
         the widget's Python file has one (`static(state)`, HTML text), and the sentence.
         """
         page = {**self.state, "live": False}  # on the site there is no Python behind it
-        state = html.escape(json.dumps(_rounded(page), separators=(",", ":")))
+        state = html.escape(json.dumps(rounded(page), separators=(",", ":")))
         still = self.kind.static(self.state) if hasattr(self.kind, "static") else ""
         bundle = {
             "text/plain": self.kind.SENTENCE,
@@ -139,12 +139,12 @@ def _data(bundle) -> dict:
     return bundle[0] if isinstance(bundle, tuple) else bundle or {}
 
 
-def _rounded(value):
+def rounded(value):
     """`value` with its floats to six digits: enough for a picture, and half the page."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}
+        return {key: rounded(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(one) for one in value]
+        return [rounded(one) for one in value]
     return value

@@ -64,9 +64,10 @@ export function render(el, state) {
   });
   const note = make("p", { class: "ep-note" });
   const numbers = measure === "cosine" ? "the cosine of the angle between the two vectors" : "the distance between the two vectors";
+  const projected = axes.some((axis) => axis.includes("component"));
   note.textContent =
     `Across: ${axes[0]}. Up: ${axes[1]}, to the same scale.` +
-    (near.some(Boolean) ? ` In brackets: ${numbers}, measured in the full space; the plane shows only a part of it.` : "");
+    (near.some(Boolean) ? ` In brackets: ${numbers}${projected ? ", measured in the full space; the plane shows only a part of it" : ""}.` : "");
   root.append(make("style", {}, CSS), said, svg, ...(last ? [control] : []), ...(kinds.length > 1 ? [legend] : []), note);
   el.replaceChildren(root);
 

@@ -12,6 +12,7 @@ import json
 import math
 
 from course.errors import UserError
+from course.widgets import rounded
 from course.widgets.graph.fold import fold, inside
 from course.widgets.graph.picture import svg
 from course.widgets.graph.place import place
@@ -69,7 +70,7 @@ def graph_state(graph: Graph, named: set[int]) -> dict:
     for box, members in folded.members.items():
         part = inside(graph, members, float(grads[box]))
         if part:
-            view = _rounded(_view(part))
+            view = rounded(_view(part))
             room -= len(json.dumps(view, separators=(",", ":")))
             if room < 0:
                 break
@@ -115,12 +116,3 @@ def _json(value):
     if isinstance(value, (list, tuple)):
         return [_json(one) for one in value]
     return value
-
-
-def _rounded(value):
-    """`value` with its floats to six digits."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}
-    return [_rounded(one) for one in value] if isinstance(value, list) else value

@@ -21,6 +21,30 @@ export function launch() {
   });
 }
 
+/**
+ * Opens a notebook in a running JupyterLab and runs all its cells: the page, the errors of its scripts
+ * (a list that grows), and `darken()`, which changes Lab to its dark theme.
+ */
+export async function openLab(browser, url, height) {
+  const page = await browser.newPage({ viewport: { width: 1100, height } });
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  await page.goto(url);
+  // The server was started with --LabApp.expose_app_in_browser, which gives us Lab's own commands.
+  const command = (name, args = {}) =>
+    page.evaluate(([name, args]) => void window.jupyterapp.commands.execute(name, args), [name, args]);
+  // Before its kernel is there, a notebook asks which one to take.
+  const idle = () => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === "idle";
+  await page.waitForFunction(idle, null, { timeout: 60_000 });
+  await command("notebook:run-all-cells");
+  const darken = async () => {
+    await command("apputils:change-theme", { theme: "JupyterLab Dark" });
+    await page.waitForFunction(() => document.body.dataset.jpThemeLight === "false");
+    await page.locator("#jupyterlab-splash").waitFor({ state: "detached" }); // it covers Lab while a theme loads
+  };
+  return { page, errors, darken };
+}
+
 /** Writes what was found as JSON, the last line of the output, and ends with exit status 0. */
 export function report(found) {
   process.stdout.write(`\n${JSON.stringify(found)}\n`);

@@ -93,8 +93,10 @@ for (const url of pages) {
     seen.loaded = [...new Set(loaded)]; // a new context has an empty cache: this is what a first visit loads
     seen.asked = await page.locator(".math").count();
     seen.math = await page.locator("mjx-container").count();
-    seen.widgets = await page.locator("[data-widget]").count();
-    seen.mounted = await page.locator("[data-widget] [role=grid]").count();
+    // A widget's module puts one group in the place of the picture that stands still.
+    seen.mounted = await page
+      .locator("[data-widget]")
+      .evaluateAll((all) => all.filter((el) => el.querySelector(":scope > [role=group]")).map((el) => el.dataset.widget));
     for (const width of [1280, 360]) {
       await page.setViewportSize({ width, height: 800 });
       await page.waitForTimeout(400); // the side bars slide away

@@ -1,24 +1,11 @@
 // Opens a notebook in a running JupyterLab, runs it, and plays with the widgets of chapter 02.
 // node widget_ch02_lab.mjs NOTEBOOK_URL SHOTS_FOLDER
-import fs from "node:fs";
 import path from "node:path";
-import { launch, report } from "./browser.mjs";
+import { launch, openLab, report } from "./browser.mjs";
 
 const [url, shots] = process.argv.slice(2);
-fs.mkdirSync(shots, { recursive: true });
 const browser = await launch();
-const page = await browser.newPage({ viewport: { width: 1100, height: 1400 } });
-const errors = [];
-page.on("pageerror", (error) => errors.push(error.message));
-await page.goto(url);
-
-// The server was started with --LabApp.expose_app_in_browser, which gives us Lab's own commands.
-const command = (name, args = {}) =>
-  page.evaluate(([name, args]) => void window.jupyterapp.commands.execute(name, args), [name, args]);
-// Before its kernel is there, a notebook asks which one to take.
-const idle = () => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === "idle";
-await page.waitForFunction(idle, null, { timeout: 60_000 });
-await command("notebook:run-all-cells");
+const { page, errors, darken } = await openLab(browser, url, 1400);
 
 const graph = page.locator(".jp-OutputArea .value-graph");
 const plane = page.locator(".jp-OutputArea .decision-boundary");
@@ -47,10 +34,8 @@ for (const step of [10, 20]) {
 }
 await page.screenshot({ path: path.join(shots, "lab-ch02-light.png") });
 
-await command("apputils:change-theme", { theme: "JupyterLab Dark" });
-await page.waitForFunction(() => document.body.dataset.jpThemeLight === "false");
+await darken();
 found.ink = await plane.evaluate((el) => getComputedStyle(el).getPropertyValue("--ink").trim());
-await page.locator("#jupyterlab-splash").waitFor({ state: "detached" }); // it covers Lab while a theme loads
 await page.screenshot({ path: path.join(shots, "lab-ch02-dark.png") });
 
 await browser.close();
