@@ -187,7 +187,8 @@ def train(state_dict: dict, contexts, targets, batches, learning_rate, report=No
     contexts, targets = np.asarray(contexts), np.asarray(targets)
     check_shapes("contexts (N, T), targets (N)", contexts, targets)
     for step, batch in enumerate(batches):
-        loss, grads = loss_and_gradient(contexts[batch], targets[batch], params)
+        check_tokens("places", places := np.asarray(batch), len(contexts))
+        loss, grads = loss_and_gradient(contexts[places], targets[places], params)
         for name, gradient in grads.items():
             params[name] -= learning_rate(step) * gradient
         losses.append(float(loss))

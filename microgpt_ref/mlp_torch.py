@@ -55,7 +55,8 @@ def train(state_dict: dict, contexts, targets, batches, learning_rate, report=No
     check_params(params)
     check_shapes("contexts (N, T), targets (N)", contexts, targets)
     for step, batch in enumerate(batches):
-        loss = F.cross_entropy(network(contexts[batch], params), targets[batch])
+        check_tokens("places", places := torch.as_tensor(batch), len(contexts))
+        loss = F.cross_entropy(network(contexts[places], params), targets[places])
         grads = torch.autograd.grad(loss, list(params.values()))
         with torch.no_grad():
             for p, gradient in zip(params.values(), grads):

@@ -47,6 +47,8 @@ FIVE = "mlp_fc1_bias (H), lm_head (V, H), lm_head_bias (V)."
 SHARED = {
     "SHOULD-BE": "; they should be",
     "NOTHING": "There is nothing to predict; give a document of two tokens or more.",
+    "ENCODE": "; encode the names first.",
+    "USED-UP": "There are no batches; what minibatches gives can be used only once.",
     "TOKENS": "; give 3 tokens, each 0 to 4.",
     "ONE-EACH": "; give one for each.",
     "DRAW": "; both must be 1 or more.",
@@ -64,6 +66,16 @@ SHARED = {
 WRONG = """
 mlp.windows([], 3) -> ValueError: NOTHING
 mlp.windows([[26], []], 3) -> ValueError: NOTHING
+mlp.windows(["emma"], 3) -> TypeError: token_docs should hold lists of whole numbersENCODE
+mlp.windows([[26, 0.0]], 3) -> TypeError: token_docs should hold lists of whole numbersENCODE
+mlp.train(SD, C, Y, [], RATE) -> ValueError: USED-UP
+mlp.train(SD, C, Y, iter([]), RATE) -> ValueError: USED-UP
+arr.train(NP, C, Y, iter([]), RATE) -> ValueError: USED-UP
+arr.train(NP, C, Y, [[-1]], RATE) -> IndexError: places are int64 from -1 to -1SHOULD-BE UP-TO 2.
+arr.train(NP, C, Y, [[3]], RATE) -> IndexError: places are int64 from 3 to 3SHOULD-BE UP-TO 2.
+ten.train(SD, C, Y, iter([]), RATE) -> ValueError: USED-UP
+ten.train(SD, C, Y, [[0.0]], RATE) -> IndexError: places are torch.float32 from 0.0 to 0.0SHOULD-BE UP-TO 2.
+ten.network(torch.tensor([[0, 1, 9]]), ten.tensors(SD)) -> IndexError: tokens are torch.int64 from 0 to 9SHOULD-BE UP-TO 4.
 mlp.windows([[26, 0, 26]], 0) -> ValueError: block_size is 0; the model looks at 1 token or more.
 mlp.minibatches(0, 1, 1, RNG) -> ValueError: Cannot draw 1 of 0 examplesDRAW
 mlp.minibatches(3, 0, 1, RNG) -> ValueError: Cannot draw 0 of 3 examplesDRAW
