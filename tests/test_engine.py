@@ -499,6 +499,8 @@ def endless(tokens):
         (lambda tokens: exec("x = = 3"), "raised SyntaxError"),
         (lambda tokens: undefined_name, "spelled as where it is defined"),  # noqa: F821
         (math.floor, "raised TypeError"),
+        (lambda tokens: math.log(0 * len(str(tokens))), "logarithm needs a number above 0"),
+        (lambda tokens: math.exp(999 + len(str(tokens))), "exp ends at 709"),
     ],
 )
 def test_exceptions_of_every_sort(answer, said):

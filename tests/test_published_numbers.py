@@ -50,11 +50,12 @@ def test_the_running_score_is_what_was_measured(page):
     (table,) = tables(page, "score")
     assert len(table) == len(rows) > 0
     for cells, row in zip(table, rows, strict=True):
-        name, parameters, steps, *losses = cells
+        name, validation, parameters, steps, train, test = cells
         assert name.replace("\\|", "|") == row["model"]
         for shown, value in ((parameters, row["parameters"]), (steps, row["steps"])):
             assert shown == ("–" if value is None else f"{value:,}")
-        for shown, key in zip(losses, ("train", "validation", "test"), strict=True):
+        losses = {"train": train, "validation": validation, "test": test}
+        for key, shown in losses.items():
             if row.get(key) is None:
                 assert shown == "–"
                 continue

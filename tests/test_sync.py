@@ -179,10 +179,10 @@ def test_twice_is_once_byte_for_byte(toy):
 
 def test_the_score_shows_every_row_in_order(toy):
     lines = blocks.score().splitlines()
-    assert lines[0] == "| model | parameters | steps | train | validation | test |"
+    assert lines[0] == "| model | validation | parameters | steps | train | test |"
     assert lines[2:] == [
-        r"| toy \| small | 1,234 | – | 2.500 | 2.250 | – |",
-        "| toy, trained | 27 | 20,000 | – | – | 2.071–2.079 |",
+        r"| toy \| small | 2.250 | 1,234 | – | 2.500 | – |",
+        "| toy, trained | – | 27 | 20,000 | – | 2.071–2.079 |",
         "",
         blocks.SEEDS,
     ]

@@ -76,13 +76,13 @@ def rows(upto: str = "99") -> list[dict]:
 def score(upto: str = "99") -> str:
     """The running score as a Markdown table: every row of every chapter up to `upto`, in order."""
     lines = [
-        "| model | parameters | steps | train | validation | test |",
+        "| model | validation | parameters | steps | train | test |",  # on a phone two are seen
         "|:---|---:|---:|---:|---:|---:|",
     ]
     for row in (found := rows(upto)):
-        cells = [str(row.get("model", "?"))]
+        cells = [str(row.get("model", "?")), _loss(row.get("validation"))]
         cells += [_count(row.get(key)) for key in ("parameters", "steps")]
-        cells += [_loss(row.get(key)) for key in ("train", "validation", "test")]
+        cells += [_loss(row.get(key)) for key in ("train", "test")]
         lines.append(_row(cells))
     losses = [row.get(key) for row in found for key in ("train", "validation", "test")]
     if any(isinstance(one, list) and "–" in _loss(one)[1:] for one in losses):

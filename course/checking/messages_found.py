@@ -25,6 +25,9 @@ NEXT_STEP = {
     "SystemExit": "A function hands back its answer with `return`; `exit` ends the program.",
     "MemoryError": "How many values does that line make? Make fewer at a time.",
     "AssertionError": "An assert of yours is false here. Print both of its sides.",
+    # What `math` says, word for word, before the kind of the exception is asked.
+    "math domain error": "A logarithm needs a number above 0, a root none below. Print the number.",
+    "math range error": "The result does not fit a float: exp ends at 709. Print the number.",
 }
 
 
@@ -39,7 +42,8 @@ def exception(call: str, error: BaseException, blamed: Blame | None, promise: st
         told += f" in line {blamed.number} of {blamed.where}"
         told += f": `{cut(blamed.text, 70)}`" if blamed.text else ""
     told += "."
-    next_step = NEXT_STEP.get(kind, "Run that call in a cell of its own and look at each step.")
+    general = NEXT_STEP.get(kind, "Run that call in a cell of its own and look at each step.")
+    next_step = NEXT_STEP.get(text, general)
     held = [f"`{k}` is {describe_raw(v)}" for k, v in blamed.operands.items()] if blamed else []
     for many in (3, 2, 1, 0):  # as many operands as fit
         there = f"There {joined(held[:many])}." if held[:many] else ""
