@@ -442,7 +442,7 @@ def test_a_new_row_comes_into_the_picture_by_itself(toy):
     for page in (paths.ROOT / "README.md", paths.BOOK / "index.md"):
         assert alt in page.read_text("utf-8")
     sentence = (paths.ROOT / "README.md").read_text("utf-8")
-    assert "| the new one | 4,000 | 10 | – | 1.500–1.600 | – |" in sentence
+    assert "| the new one | 1.500–1.600 | 4,000 | 10 | – | – |" in sentence
 
 
 @pytest.mark.parametrize("harm", [lambda p: p.unlink(), lambda p: p.write_text("<svg/>")])
