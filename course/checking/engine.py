@@ -33,7 +33,7 @@ class _Short:
     """An exception that a notebook shows as its text alone, without the way through our files."""
 
     def _render_traceback_(self):
-        return [textwrap.fill(part, 92) for part in str(self).split("\n")]
+        return [textwrap.fill(part, 76) for part in str(self).split("\n")]
 
 
 class CheckFailed(_Short, AssertionError):

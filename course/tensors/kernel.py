@@ -76,7 +76,7 @@ def _show(shell, kind, error, sentence: str, traceback: str) -> None:
     sys.last_type, sys.last_value, sys.last_traceback = kind, error, error.__traceback__  # for %tb
     if sys.version_info >= (3, 12):
         sys.last_exc = error
-    lines = textwrap.wrap(sentence, 92, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(sentence, 76, break_long_words=False, break_on_hyphens=False)
     text = " ".join(str(error).split())
     shell._showtraceback(kind, error, [*lines, "", f"{kind.__name__}: {text}"])
     folded = {"text/plain": f"{FOLDED}:\n{traceback}", "text/html": fold(FOLDED, code(traceback))}
