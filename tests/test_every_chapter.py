@@ -143,6 +143,13 @@ def test_the_pace_of_a_lesson(one):
 
 
 @every
+def test_the_place_of_an_option_does_not_give_it_away(one):
+    asked = exercise.load(one.number).PREDICTIONS
+    places = [[option.right for option in p.options].index(True) for p in asked]
+    assert all(places.count(place) <= 2 for place in places), places
+
+
+@every
 def test_stored_running_times(one):
     for path, limit in ((one.lesson, 90), (one.solution, 120)):
         seconds = notebooks.read(path)["metadata"]["course"]["seconds"]

@@ -1582,16 +1582,16 @@ PREDICTIONS = [
                 "point.",
             ),
             Option(
+                "about 2.45",
+                "A product of probabilities is never above 1. 2.45 is what comes out after the "
+                "next step: the mean of the minus logarithms.",
+            ),
+            Option(
                 "0.0",
                 "The true product is not zero, but no float is that small, so it is rounded to "
                 "0.0. From 0.0 nothing can be learned or compared: that is one reason to add "
                 "logarithms in place of multiplying.",
                 right=True,
-            ),
-            Option(
-                "about 2.45",
-                "A product of probabilities is never above 1. 2.45 is what comes out after the "
-                "next step: the mean of the minus logarithms.",
             ),
             Option(
                 "an error",
@@ -1609,17 +1609,17 @@ PREDICTIONS = [
         ),
         options=[
             Option(
-                "it keeps falling too",
-                "It falls for as long as the longer contexts were seen often enough. But most "
-                "contexts of five letters were seen once or never, and what they say about new "
-                "names is mostly chance.",
-            ),
-            Option(
                 "it falls, then rises again",
                 "It is lowest at n = 4 (2.13) and then rises to 2.38 at n = 6, while the "
                 "training loss goes on falling: the model learns its own names by heart. This "
                 "is overfitting.",
                 right=True,
+            ),
+            Option(
+                "it keeps falling too",
+                "It falls for as long as the longer contexts were seen often enough. But most "
+                "contexts of five letters were seen once or never, and what they say about new "
+                "names is mostly chance.",
             ),
             Option(
                 "it stays where it was",

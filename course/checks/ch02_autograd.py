@@ -1907,13 +1907,6 @@ PREDICTIONS = [
                 "about h = 1e-8 on, rounding costs more than a smaller step gains.",
             ),
             Option(
-                "10.66",
-                "There is no float at 2 + 1e-15. The next one is 2 + 0.888e-15, so the step that "
-                "is really made is 11% shorter than the one you divide by. The best h lies in the "
-                "middle: about 1e-8 here, and 1e-5 for a difference to both sides.",
-                right=True,
-            ),
-            Option(
                 "0.0",
                 "That is what h = 1e-16 gives: 2 + 1e-16 is rounded to 2, and nothing moves at "
                 "all. At 1e-15 there is still a float in reach, but not the one that was meant.",
@@ -1922,6 +1915,13 @@ PREDICTIONS = [
                 "an error",
                 "Rounding never raises an error. You get a number that looks like any other, and "
                 "that is why a measured gradient is compared with a second way to the same number.",
+            ),
+            Option(
+                "10.66",
+                "There is no float at 2 + 1e-15. The next one is 2 + 0.888e-15, so the step that "
+                "is really made is 11% shorter than the one you divide by. The best h lies in the "
+                "middle: about 1e-8 here, and 1e-5 for a difference to both sides.",
+                right=True,
             ),
         ],
     ),
@@ -1933,17 +1933,17 @@ PREDICTIONS = [
         ),
         options=[
             Option(
-                "2.0",
-                "That is the derivative of a + a, and it is what should come out. But both "
-                "children are the same a: the walk comes by twice, and the second assignment "
-                "wipes out what the first one wrote.",
-            ),
-            Option(
                 "1.0",
                 "a is both children of the sum. The first gets 1, the second gets 1, and the "
                 "second assignment overwrites the first. Two uses are two reasons for y to grow: "
                 "they must be added, so it takes `+=`.",
                 right=True,
+            ),
+            Option(
+                "2.0",
+                "That is the derivative of a + a, and it is what should come out. But both "
+                "children are the same a: the walk comes by twice, and the second assignment "
+                "wipes out what the first one wrote.",
             ),
             Option(
                 "6.0",
@@ -1971,16 +1971,16 @@ PREDICTIONS = [
                 "a few of these.",
             ),
             Option(
+                "it runs out of memory",
+                "100,000 nodes take some 30 MB, which is little. It is not the number of nodes but "
+                "the number of calls inside one another that has a limit, and a low one.",
+            ),
+            Option(
                 "RecursionError",
                 "Each call waits for the one inside it, and after a thousand or a few of them "
                 "Python gives up. Networks make long chains all the time: a sum over a batch is "
                 "one. A loop with a list of what is still to do has no such limit.",
                 right=True,
-            ),
-            Option(
-                "it runs out of memory",
-                "100,000 nodes take some 30 MB, which is little. It is not the number of nodes but "
-                "the number of calls inside one another that has a limit, and a low one.",
             ),
             Option(
                 "a gradient that is too small",

@@ -1671,29 +1671,29 @@ PREDICTIONS = [
         ),
         options=[
             Option(
-                "about 3.3, as for any model that knows nothing",
-                "3.296 = ln 27 is the loss of a model that holds all tokens equally likely. This "
-                "one knows as little, but it is far from undecided: the sum of 200 random terms "
-                "is large, and softmax makes near certainty of large logits.",
-            ),
-            Option(
-                "much higher, about 18",
-                "Each logit is a sum of 200 random terms, so logits lie some 9 apart, and softmax "
-                "turns that into near certainty about a random token. To be sure and wrong is "
-                "expensive: 18.3, over five seeds. The first steps then only make the logits "
-                "small again.",
-                right=True,
-            ),
-            Option(
                 "lower, because larger weights say more",
                 "Larger weights make the answers more certain, not more right: nothing was learned "
                 "yet. A guess made with certainty costs more than a careful one when it is wrong, "
                 "and it is wrong 26 times in 27.",
             ),
             Option(
+                "about 3.3, as for any model that knows nothing",
+                "3.296 = ln 27 is the loss of a model that holds all tokens equally likely. This "
+                "one knows as little, but it is far from undecided: the sum of 200 random terms "
+                "is large, and softmax makes near certainty of large logits.",
+            ),
+            Option(
                 "about 0",
                 "A loss of 0 means that every right token had probability 1. Random weights are "
                 "certain too, but about random tokens, and the right one is seldom among them.",
+            ),
+            Option(
+                "much higher, about 18",
+                "Each logit is a sum of 200 random terms, so logits lie some 9 apart, and softmax "
+                "turns that into near certainty about a random token. To be sure and wrong is "
+                "expensive: 18.3, over five seeds. For thousands of steps the network then "
+                "only makes its logits small again.",
+                right=True,
             ),
         ],
     ),
@@ -1773,18 +1773,18 @@ PREDICTIONS = [
         ),
         options=[
             Option(
-                "it falls just as much",
-                "It falls at first, and never as much: at 50 units it lies 0.05 above the training "
-                "loss, at 800 units 0.21. A growing part of what a larger layer learns is about "
-                "the training names alone.",
-            ),
-            Option(
                 "it falls, then hardly any more",
                 "From 50 to 400 units it falls from 2.12 to 2.04. The next 400 bring it to 2.035, "
                 "less than two seeds differ, while the training loss goes on falling and the gap "
                 "grows to 0.21: overfitting begins. More names would now help more than more "
                 "units.",
                 right=True,
+            ),
+            Option(
+                "it falls just as much",
+                "It falls at first, and never as much: at 50 units it lies 0.05 above the training "
+                "loss, at 800 units 0.21. A growing part of what a larger layer learns is about "
+                "the training names alone.",
             ),
             Option(
                 "it falls, then rises far above where it was, as with long n-grams",
