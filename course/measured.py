@@ -7,9 +7,21 @@ beside what it ran itself, under an assert. Standard library only.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from course import paths
 from course.errors import UserError
+
+
+def band(checks: str, id: str) -> dict | None:
+    """The band measured for a training exercise, or None before it was measured.
+
+    checks: the path of the checks module, its `__file__`; the JSON lies beside it.
+    """
+    file = Path(checks).with_suffix(".json")
+    if not file.exists():
+        return None
+    return json.loads(file.read_text(encoding="utf-8")).get("bands", {}).get(id)
 
 
 def recorded(chapter: str) -> dict:

@@ -98,12 +98,17 @@ def tanh_backward(dout, out):
     return dout * (1 - out * out)
 
 
+def log_softmax(logits):
+    """Log-probabilities (B, V) of logits (B, V)."""
+    shifted = logits - logits.max(axis=1, keepdims=True)  # keeps exp from overflowing
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
 def cross_entropy_forward(logits, targets):
     """(mean loss in nats, probabilities (B, V)) of targets (B) under logits (B, V)."""
     check_shapes("logits (B, V), targets (B)", logits, targets)
     check_tokens("targets", targets, logits.shape[1])
-    shifted = logits - logits.max(axis=1, keepdims=True)  # keeps exp from overflowing
-    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    log_probs = log_softmax(logits)
     return -log_probs[np.arange(len(targets)), targets].mean(), np.exp(log_probs)
 
 
@@ -157,8 +162,7 @@ def loss_and_gradient(tokens, targets, params: dict):
 def log_probs(tokens, params: dict):
     """Log-probabilities (B, V) of the token after each row of tokens (B, T)."""
     logits, _ = forward(np.asarray(tokens), params)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_softmax(logits)
 
 
 def mean_nll(tokens, targets, params: dict, chunk: int = 8192) -> float:

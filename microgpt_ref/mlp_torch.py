@@ -44,6 +44,7 @@ def train(state_dict: dict, contexts, targets, batches, learning_rate, report=No
 
     As in `mlp.train`: state_dict as lists or tensors, contexts (N, T), targets (N), one list of
     places for each step, learning_rate a function of the step. `state_dict` stays as it was.
+    Lists become float32, torch's own default; `tensors` makes float64 of them, as NumPy does.
     report(step, loss, params), where given, is called after each step.
     """
     if not callable(learning_rate):

@@ -8,25 +8,14 @@ number in `ch01_bigram.json` again. Standard library only: the page loads this f
 from __future__ import annotations
 
 import functools
-import json
 import math
 import random
 import time
 from collections import Counter
 from itertools import combinations
-from pathlib import Path
 
 from course.checking.exercise import Exercise, Misconception, Option, Prediction
-
-NUMBERS = Path(__file__).with_suffix(".json")
-
-
-def _band(id: str) -> dict | None:
-    """The band measured for a training exercise, or None before it was measured."""
-    if not NUMBERS.exists():
-        return None
-    return json.loads(NUMBERS.read_text(encoding="utf-8")).get("bands", {}).get(id)
-
+from course.measured import band
 
 # ---- 1. pairs --------------------------------------------------------------------------------
 
@@ -1315,7 +1304,7 @@ TRAIN_BIGRAM = Exercise(
         "the tokens."
     ),
     probes=_training_probes,
-    band=_band("ch01-train_bigram"),
+    band=band(__file__, "ch01-train_bigram"),
     minutes=20,
     points=3,
     seconds=60,

@@ -8,15 +8,12 @@ in `ch03_mlp.json` again. Standard library only until a function runs: then NumP
 from __future__ import annotations
 
 import functools
-import json
 import math
 import random
 import time
-from pathlib import Path
 
 from course.checking.exercise import Exercise, Misconception, Option, Prediction
-
-NUMBERS = Path(__file__).with_suffix(".json")
+from course.measured import band
 
 
 class _Numpy:
@@ -29,13 +26,6 @@ class _Numpy:
 
 
 np = _Numpy()
-
-
-def _band(id: str) -> dict | None:
-    """The band measured for a training exercise, or None before it was measured."""
-    if not NUMBERS.exists():
-        return None
-    return json.loads(NUMBERS.read_text(encoding="utf-8")).get("bands", {}).get(id)
 
 
 def _array(rng, *shape, scale=1.0):
@@ -1548,7 +1538,7 @@ BEAT = Exercise(
         "`state_dict` holds every number that was learned, 21,897 at most."
     ),
     probes=_beat_probes,
-    band=_band("ch03-beat"),
+    band=band(__file__, "ch03-beat"),
     minutes=30,
     points=3,
     seconds=240,
