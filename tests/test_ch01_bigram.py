@@ -21,7 +21,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.checks.ch01_bigram import NUMBERS, PREDICTIONS
+from course import paths
+from course.checks.ch01_bigram import PREDICTIONS
 from microgpt_ref import bigram, data
 
 # The same examples in every run: a test that fails must fail again for whoever looks into it.
@@ -581,7 +582,7 @@ def test_train_softmax_of_no_steps():
 @pytest.fixture(scope="module")
 def stored():
     """The numbers that the chapter shows, as they were measured and stored."""
-    return json.loads(NUMBERS.read_text(encoding="utf-8"))
+    return json.loads(paths.chapter("01").numbers.read_text(encoding="utf-8"))
 
 
 def test_the_stored_rows_are_those_of_these_models(names, stored):
