@@ -42,9 +42,10 @@ def exp(x):
 
 def softmax(x: list) -> list:
     """Weights in proportion to exp(x), which sum to 1. A score of -inf gets exactly 0."""
-    highest = max(getattr(x_i, "data", x_i) for x_i in x)  # keeps exp from overflowing
+    data = [x_i.data if hasattr(x_i, "exp") else x_i for x_i in x]
+    highest = max(data, default=-math.inf)  # keeps exp from overflowing
     if highest == -math.inf:
-        raise ValueError("Every score is -inf; softmax needs at least one position to look at.")
+        raise ValueError(f"The scores are {data}; softmax needs at least one above -inf.")
     exps = [exp(x_i - highest) for x_i in x]
     total = sum(exps)
     return [e / total for e in exps]
@@ -55,12 +56,16 @@ def scores(q: list[list], k: list[list]) -> list[list]:
 
     The scale 1 / sqrt(hs) keeps their variance at 1 where q and k have variance 1.
     """
+    if not (q and k and all(hasattr(vector, "__len__") for vector in [*q, *k])):
+        raise ValueError("q and k should be lists of vectors, one for each position, not empty.")
     scale = len(q[0]) ** -0.5
     return [[dot(q_t, k_s) * scale for k_s in k] for q_t in q]
 
 
 def mask_future(scores: list[list]) -> list[list]:
     """The same (T, T) scores, with -inf wherever a position would look at a later one."""
+    if any(len(row) != len(scores) for row in scores):
+        raise ValueError(f"The scores should be (T, T); not all of {len(scores)} rows are so long.")
     return [[x if s <= t else -math.inf for s, x in enumerate(row)] for t, row in enumerate(scores)]
 
 
@@ -78,10 +83,7 @@ def attention_weights(q: list[list], k: list[list], causal: bool = True) -> list
 def attention(q: list[list], k: list[list], v: list[list], causal: bool = True) -> list[list]:
     """softmax(q k^T / sqrt(hs)) v, (T, hs): equation 1 of Vaswani and others (2017)."""
     if not len(q) == len(k) == len(v):
-        raise ValueError(
-            f"There are {len(q)} queries, {len(k)} keys and {len(v)} values; "
-            "every position has one of each."
-        )
+        raise ValueError(f"q, k, v hold {len(q)}, {len(k)}, {len(v)} vectors; give equally many.")
     return mix(attention_weights(q, k, causal), v)
 
 
@@ -91,11 +93,9 @@ def attend(q: list, keys: list[list], values: list[list]) -> list:
     Row t of causal attention is attend(q[t], k[:t + 1], v[:t + 1]): who is not there needs no mask.
     """
     if len(keys) != len(values):
-        raise ValueError(
-            f"There are {len(keys)} keys and {len(values)} values; give one of each per position."
-        )
+        raise ValueError(f"There are {len(keys)} keys and {len(values)} values; give equally many.")
     weights = softmax([dot(q, key) * len(q) ** -0.5 for key in keys])  # (t)
-    return [dot(weights, column) for column in zip(*values)]  # (hs)
+    return [dot(weights, column) for column in zip(*values, strict=True)]  # (hs)
 
 
 # ---- several heads ---------------------------------------------------------------------------
@@ -108,16 +108,18 @@ def linear(x: list, weight: list[list]) -> list:
 
 def split_heads(x: list[list], n_head: int) -> list[list[list]]:
     """(n_head, T, hs) from (T, C): head h gets numbers h * hs to (h + 1) * hs of every position."""
-    if n_head < 1 or len(x[0]) % n_head:
-        raise ValueError(
-            f"Vectors of {len(x[0])} numbers cannot be split into {n_head} heads of one size."
-        )
+    if not x or not hasattr(x[0], "__len__"):
+        raise ValueError("x should be a list of vectors, one for each position, not empty.")
+    if not isinstance(n_head, int) or n_head < 1 or len(x[0]) % n_head:
+        raise ValueError(f"n_head is {n_head!r}; give a whole number that divides {len(x[0])}.")
     hs = len(x[0]) // n_head
     return [[row[h * hs : (h + 1) * hs] for row in x] for h in range(n_head)]
 
 
 def heads(x: list[list], params: dict, n_head: int) -> list[list[list[list]]]:
     """Queries, keys and values of x (T, C), each split into heads: three of (n_head, T, hs)."""
+    if not x or not hasattr(x[0], "__len__"):
+        raise ValueError("x should be a list of vectors, one for each position, not empty.")
     names = ("attn_wq", "attn_wk", "attn_wv")
     return [split_heads([linear(row, params[name]) for row in x], n_head) for name in names]
 
@@ -127,6 +129,8 @@ def multi_head_attention(x: list[list], params: dict, n_head: int, causal: bool 
 
     params: attn_wq, attn_wk, attn_wv, attn_wo, each (C, C).
     """
+    if missing := {"attn_wq", "attn_wk", "attn_wv", "attn_wo"} - params.keys():
+        raise ValueError(f"params lacks {', '.join(sorted(missing))}; give all four matrices.")
     outs = [attention(*qkv, causal) for qkv in zip(*heads(x, params, n_head))]  # (n_head, T, hs)
     joined = [[number for out in outs for number in out[t]] for t in range(len(x))]  # (T, C)
     return [linear(row, params["attn_wo"]) for row in joined]
@@ -165,13 +169,13 @@ def init_state_dict(
     n_out logits, as many as tokens where not given. mlp adds mlp_fc1 (4C, C) and mlp_fc2 (C, 4C).
     Embeddings have standard deviation 1, weights 1 / sqrt(inputs).
     """
-    v, c, n_out = vocab_size, n_embd, n_out or vocab_size
+    v, c, n_out = vocab_size, n_embd, vocab_size if n_out is None else n_out
+    if min(sizes := (v, block_size, c, n_out)) < 1:
+        raise ValueError(f"vocab_size, block_size, n_embd, n_out are {sizes}; use 1 or more.")
     dims = [("wte", v, c), ("wpe", block_size, c)]
     dims += [(name, c, c) for name in ("attn_wq", "attn_wk", "attn_wv", "attn_wo")]
     dims += [("mlp_fc1", 4 * c, c), ("mlp_fc2", c, 4 * c)] if mlp else []
     dims += [("lm_head", n_out, c)]
-    if min(size for _, *sizes in dims for size in sizes) < 1:
-        raise ValueError(f"Sizes should be 1 or more; these are {(v, block_size, c, n_out)}.")
     stds = {"wte": 1.0, "wpe": 1.0}
     return {
         name: [[rng.gauss(0, stds.get(name, b**-0.5)) for _ in range(b)] for _ in range(a)]
@@ -179,16 +183,30 @@ def init_state_dict(
     }
 
 
+def check_params(params: dict) -> None:
+    """Raises ValueError unless wte and lm_head are there, and other parts whole or not at all."""
+    attn = {"attn_wq", "attn_wk", "attn_wv", "attn_wo"} & params.keys()
+    mlp = {"mlp_fc1", "mlp_fc2"} & params.keys()
+    rest = params.keys() - attn - mlp - {"wpe"}
+    if rest != {"wte", "lm_head"} or len(attn) not in (0, 4) or len(mlp) not in (0, 2):
+        raise ValueError(
+            f"params holds {', '.join(params) or 'nothing'}; it should hold wte and lm_head, and "
+            "may hold wpe, all of attn_wq, attn_wk, attn_wv, attn_wo, and both mlp_fc1 and mlp_fc2."
+        )
+
+
 def embed(tokens: list[int], params: dict) -> list[list]:
     """Vectors (T, C): what each token is, plus, if params has a wpe, where it stands."""
-    if not all(token in range(len(params["wte"])) for token in tokens):
-        raise ValueError(f"The tokens are {tokens}; each should be 0 to {len(params['wte']) - 1}.")
+    if not tokens or not all(token in range(len(params["wte"])) for token in tokens):
+        raise ValueError(
+            f"The tokens are {tokens}; give one or more, each 0 to {len(params['wte']) - 1}."
+        )
     x = [list(params["wte"][token]) for token in tokens]
     if "wpe" not in params:
         return x
     if len(tokens) > len(params["wpe"]):
         raise ValueError(
-            f"There are {len(tokens)} tokens; wpe has a row for {len(params['wpe'])} positions."
+            f"There are {len(tokens)} tokens; wpe has rows for {len(params['wpe'])} at most."
         )
     return [[a + b for a, b in zip(x_t, wpe_t)] for x_t, wpe_t in zip(x, params["wpe"])]
 
@@ -196,6 +214,7 @@ def embed(tokens: list[int], params: dict) -> list[list]:
 def network(tokens: list[int], params: dict, n_head: int) -> list[list]:
     """Logits (T, n_out) of one sequence. What params does not hold is left out: wpe, attention
     (attn_...), the MLP (mlp_...). Each adds to x, so that without it x goes on as it was."""
+    check_params(params)
     x = embed(tokens, params)
     if "attn_wq" in params:
         x = add(x, multi_head_attention(x, params, n_head))  # positions communicate
@@ -223,6 +242,8 @@ def recall_example(rng: random.Random, n: int = 8) -> tuple[list[int], int]:
 
     Returns (n + 1 tokens, target): letters are 0 to 25, the query for position p is 26 + p.
     """
+    if n < 1:
+        raise ValueError(f"n is {n}; a query needs one letter or more to ask for.")
     letters = [rng.randrange(26) for _ in range(n)]
     position = rng.randrange(n)
     return [*letters, 26 + position], letters[position]

@@ -7,7 +7,7 @@ Nothing is computed that the lists did not compute; names and numbers are the sa
 
 The model around it is that of `attention.network`, with the same state dict, and a `train` that
 descends on minibatches. What a state dict does not hold is left out of the model.
-torch, and of one sibling the initial parameters (`attention.init_state_dict` makes them).
+torch, and one sibling: attention, whose `init_state_dict` makes the parameters.
 Shapes: B sequences, nh heads, T positions, head size hs, C = nh * hs.
 """
 
@@ -23,6 +23,8 @@ IGNORE = -1  # a target that does not count
 
 def attention(q, k, v, causal: bool = True):
     """softmax(q k^T / sqrt(hs)) v: (B, nh, T, hs) from three of (B, nh, T, hs)."""
+    if v.shape != q.shape:
+        raise ValueError(f"v has shape {tuple(v.shape)}, q {tuple(q.shape)}; they should be equal.")
     return weights(q, k, causal) @ v  # (B, nh, T, T) @ (B, nh, T, hs)
 
 
@@ -42,8 +44,8 @@ def weights(q, k, causal: bool = True):
 
 def split_heads(x, n_head: int):
     """(B, nh, T, hs) from (B, T, C). A view of the same numbers: nothing is copied."""
-    if x.shape[-1] % n_head:
-        raise ValueError(f"{x.shape[-1]} numbers cannot be split into {n_head} heads of one size.")
+    if not isinstance(n_head, int) or n_head < 1 or x.shape[-1] % n_head:
+        raise ValueError(f"n_head is {n_head!r}; give a whole number that divides {x.shape[-1]}.")
     return x.unflatten(-1, (n_head, -1)).transpose(1, 2)
 
 
@@ -55,6 +57,8 @@ def join_heads(x):
 def rotate(x):
     """RoPE on (B, nh, T, hs): position t is turned as `attention.rotate(x, t)` turns it."""
     T, hs = x.shape[-2:]
+    if hs % 2:
+        raise ValueError(f"The vectors have {hs} numbers; pairs are turned, so give an even one.")
     powers = torch.arange(0, hs, 2, dtype=torch.float64, device=x.device) / hs
     angles = torch.arange(T, device=x.device)[:, None] * 10000.0**-powers  # (T, hs / 2)
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
@@ -74,6 +78,15 @@ def multi_head_attention(x, params: dict, n_head: int, causal: bool = True, rope
 
 def network(tokens, params: dict, n_head: int, causal: bool = True, rope: bool = False):
     """Logits (B, T, n_out) for tokens (B, T), as `attention.network` computes them."""
+    lists.check_params(params)
+    tokens = torch.as_tensor(tokens)
+    if tokens.ndim != 2:
+        raise ValueError(f"tokens has the shape {tuple(tokens.shape)}; it should be (B, T).")
+    low, high = tokens.aminmax()
+    if low < 0 or high >= len(params["wte"]):
+        raise ValueError(f"tokens go from {low} to {high}; wte has 0 to {len(params['wte']) - 1}.")
+    if "wpe" in params and (T := tokens.shape[1]) > len(params["wpe"]):
+        raise ValueError(f"There are {T} tokens; wpe has rows for {len(params['wpe'])} at most.")
     x = F.embedding(tokens, params["wte"])  # (B, T, C)
     if "wpe" in params:
         x = x + params["wpe"][: tokens.shape[1]]
@@ -89,11 +102,15 @@ def loss(logits, targets):
 
     logits (B, T, n_out), targets (B, T).
     """
+    if (targets == IGNORE).all():
+        raise ValueError("No target counts, so there is no loss; give at least one that is known.")
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
 
 
 def tensors(state_dict: dict, fixed=(), dtype=torch.float32) -> dict:
     """The state dict as tensors that ask for gradients, but for the names in `fixed`: a copy."""
+    if unknown := set(fixed) - state_dict.keys():
+        raise ValueError(f"fixed names {sorted(unknown)}; the state dict has {list(state_dict)}.")
     return {
         name: torch.tensor(w, dtype=dtype, requires_grad=name not in fixed)
         for name, w in state_dict.items()
@@ -106,7 +123,11 @@ def train(params: dict, batches, learning_rate, n_head: int, rope: bool = False,
     batches: one (tokens (B, T), targets (B, T)) for each step. learning_rate: a function of the
     step. Returns the loss before each step, in nats.
     """
-    losses, trained = [], [p for p in params.values() if p.requires_grad]
+    if not callable(learning_rate):
+        raise TypeError(f"learning_rate is {learning_rate!r}; give a function: lambda step: 0.3.")
+    losses, trained = [], [p for p in params.values() if torch.is_tensor(p) and p.requires_grad]
+    if not trained:
+        raise TypeError("No parameter asks for a gradient; tensors(state_dict) makes some that do.")
     for step, (tokens, targets) in enumerate(batches):
         value = loss(network(tokens, params, n_head, causal, rope), targets)
         grads = torch.autograd.grad(value, trained)
@@ -114,6 +135,8 @@ def train(params: dict, batches, learning_rate, n_head: int, rope: bool = False,
             for p, gradient in zip(trained, grads):
                 p -= learning_rate(step) * gradient
         losses.append(value.item())
+    if not losses:
+        raise ValueError("There are no batches; a generator can be used only once.")
     return losses
 
 
@@ -138,6 +161,10 @@ def document_batch(token_docs: list[list[int]], block_size: int = 16) -> tuple:
     Each predicts its next token from its first block_size; the rest of a longer one is left out.
     """
     docs = [tokens[: block_size + 1] for tokens in token_docs]
+    if min(map(len, docs), default=0) < 2:
+        raise ValueError("A document has nothing to predict; give each two tokens or more.")
+    if not all(isinstance(token, int) for tokens in docs for token in tokens):
+        raise TypeError("token_docs should hold lists of whole numbers; encode the names first.")
     longest = max(map(len, docs)) - 1
     tokens = torch.zeros(len(docs), longest, dtype=torch.long)
     targets = torch.full((len(docs), longest), IGNORE)

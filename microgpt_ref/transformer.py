@@ -2,10 +2,11 @@
 
 Around attention a GPT (Radford and others, 2018) needs few things. A *residual stream*: each part
 reads the vector of its position and adds what it found, so that nothing is lost on the way up
-(He and others, 2015). A *norm* before each part, which brings that vector to one size, so that
-depth does no harm (Ba, 2016; RMSNorm: Zhang and Sennrich, 2019). An MLP, in which each position
-works alone on what it gathered. *Adam* (Kingma and Ba, 2014), which gives every parameter a step
-of its own size. And a loop that feeds the model its own choices.
+(He and others, 2015). A *norm*, which brings that vector to one size, so that depth does no harm
+(Ba and others, 2016; RMSNorm: Zhang and Sennrich, 2019); since GPT-2 (2019) it stands before each
+part, not behind. An MLP, in which each position works alone on what it gathered. *Adam* (Kingma
+and Ba, 2014), which gives every parameter a step of its own size. And a loop that feeds the model
+its own choices.
 
 Tokens go through one at a time, and what attention needs of the earlier ones, their keys and
 values, is kept in a cache: as no position looks ahead, nothing that was computed once can change.
@@ -27,6 +28,8 @@ from microgpt_ref.attention import attend, dot, linear, relu, softmax
 def rmsnorm(x: list) -> list:
     """x (C) brought to a root mean square of 1. The 1e-5 keeps a vector of zeros from dividing by
     zero."""
+    if not x:
+        raise ValueError("x is empty; give a vector of one number or more.")
     scale = (dot(x, x) / len(x) + 1e-5) ** -0.5
     return [x_i * scale for x_i in x]
 
@@ -41,6 +44,8 @@ def attention_step(x: list, keys: list, values: list, params: dict, layer: str, 
 
     keys and values: those of the earlier positions; its own are appended.
     """
+    if not isinstance(n_head, int) or n_head < 1 or len(x) % n_head:
+        raise ValueError(f"n_head is {n_head!r}; give a whole number that divides {len(x)}.")
     q, key, value = (linear(x, params[f"{layer}.attn_{w}"]) for w in ("wq", "wk", "wv"))
     keys.append(key)
     values.append(value)
@@ -58,7 +63,9 @@ def block(x: list, keys: list, values: list, params: dict, layer: str, n_head: i
 
 def add(x: list, y: list) -> list:
     """The sum of two vectors."""
-    return [a + b for a, b in zip(x, y, strict=True)]
+    if len(x) != len(y):
+        raise ValueError(f"One vector has {len(x)} numbers, the other {len(y)}; give equally many.")
+    return [a + b for a, b in zip(x, y)]
 
 
 # ---- the model -------------------------------------------------------------------------------
@@ -69,6 +76,8 @@ def init_state_dict(
 ) -> dict[str, list[list[float]]]:
     """Matrices, rows of outputs over inputs, drawn in order with standard deviation 0.08."""
     v, d = vocab_size, n_embd
+    if min(sizes := (v, block_size, d, n_layer)) < 1:
+        raise ValueError(f"vocab_size, block_size, n_embd, n_layer are {sizes}; use 1 or more.")
     dims = [("wte", v, d), ("wpe", block_size, d), ("lm_head", v, d)]
     for i in range(n_layer):
         dims += [(f"layer{i}.attn_{w}", d, d) for w in ("wq", "wk", "wv", "wo")]
@@ -77,12 +86,19 @@ def init_state_dict(
 
 
 def new_cache(params: dict) -> list[tuple[list, list]]:
-    """(keys, values) for each layer, still empty."""
-    return [([], []) for name in params if name.endswith("attn_wq")]
+    """(keys, values) for each layer, still empty. Raises ValueError where params lacks a matrix."""
+    layers = {name.partition(".")[0] for name in params if "." in name} or {"layer0"}
+    parts = ("attn_wq", "attn_wk", "attn_wv", "attn_wo", "mlp_fc1", "mlp_fc2")
+    names = [f"layer{i}.{part}" for i in range(len(layers)) for part in parts]
+    if missing := {"wte", "wpe", "lm_head", *names} - params.keys():
+        raise ValueError(f"params lacks {', '.join(sorted(missing))}; init_state_dict makes them.")
+    return [([], []) for _ in layers]
 
 
 def gpt(token: int, cache: list, params: dict, n_head: int = 4) -> list:
     """Logits (V) of the token after `token`, whose position is the number of tokens before it."""
+    if not cache:
+        raise ValueError("The cache has no layers; begin a document with new_cache(params).")
     position = len(cache[0][0])
     if token not in range(len(params["wte"])) or position >= len(params["wpe"]):
         raise ValueError(
@@ -97,9 +113,12 @@ def gpt(token: int, cache: list, params: dict, n_head: int = 4) -> list:
 
 def document_loss(tokens: list[int], params: dict, n_head: int = 4):
     """The mean of -log p(next token) over the first block_size predictions, in nats."""
-    n, cache = min(len(params["wpe"]), len(tokens) - 1), new_cache(params)
+    cache = new_cache(params)
+    n = min(len(params["wpe"]), len(tokens) - 1)
     if n < 1:
-        raise ValueError(f"The document is {tokens}; there is nothing to predict in it.")
+        raise ValueError(f"The document is {tokens}; to predict one token it takes two or more.")
+    if not all(token in range(len(params["wte"])) for token in tokens):
+        raise ValueError(f"The document is {tokens}; tokens go from 0 to {len(params['wte']) - 1}.")
     total = 0.0
     for token, target in zip(tokens[:n], tokens[1:]):
         total -= log(softmax(gpt(token, cache, params, n_head))[target])
@@ -132,7 +151,13 @@ def train(params: dict, token_docs: list, num_steps: int, total_steps=None, n_he
     Step s learns document s modulo their number, at a rate that falls from 0.01 to 0 at
     total_steps (num_steps where not given).
     """
+    if total_steps is not None and total_steps < num_steps:
+        raise ValueError(f"total_steps is {total_steps}; give num_steps, {num_steps}, or more.")
     flat = [p for w in params.values() for row in w for p in row]
+    if not all(hasattr(p, "grad") for p in flat):
+        raise TypeError("params should hold Values; mlp.as_values(state_dict) makes them.")
+    if not token_docs or not all(hasattr(tokens, "__len__") for tokens in token_docs):
+        raise ValueError("token_docs should be a list of documents, each a list of tokens.")
     moments, losses = [(0.0, 0.0)] * len(flat), []
     for step in range(num_steps):
         loss = document_loss(token_docs[step % len(token_docs)], params, n_head)
@@ -158,6 +183,8 @@ def next_probs(logits: list[float], temperature: float) -> list[float]:
 
 def sample(params: dict, rng: random.Random, temperature: float = 0.5, n_head: int = 4) -> list:
     """A new document, without BOS: at most block_size tokens. params: rows of floats."""
+    if not isinstance(params["wte"][0][0], (int, float)):
+        raise TypeError("params should hold floats; mlp.as_floats(params) makes them of Values.")
     bos, cache, tokens = len(params["wte"]) - 1, new_cache(params), []
     token = bos
     while len(tokens) < len(params["wpe"]):
