@@ -78,6 +78,10 @@ class Counter:
         return max(range(len(self.counts)), key=lambda i: (self.counts[i], -i))
 
 
+def masked(scores):
+    return [x if x > 0 else -math.inf for x in scores]
+
+
 def size_table():
     return 729
 
@@ -560,6 +564,14 @@ def test_in_place_answers_are_compared_by_what_they_change():
 def test_type_shape_and_nan(one, answer, outcome, said):
     verdict = fails(one, answer)
     assert verdict.outcome == outcome and said in verdict.sentence, verdict.sentence
+
+
+def test_an_infinity_too_many_where_infinities_are_asked_for():
+    """No step of the answer went wrong by 0/0 or the like; it put them in the wrong place."""
+    one = make(reference="masked", probes=lambda rng: [([1.0, 2.0, -1.0],), ([-3.0, 4.0],)])
+    verdict = fails(one, lambda xs: [-math.inf] * (len(xs) - 1) + masked(xs[-1:]))
+    assert verdict.outcome == "value" and "gave -inf at `[0]`, and 1.0 was" in verdict.sentence
+    assert fails(one, lambda xs: [math.nan for _ in xs]).outcome == "nan"
 
 
 # --- misconceptions --------------------------------------------------------------------------
