@@ -17,7 +17,8 @@ import typer
 from course.errors import UserError
 from course.machine.bootstrap import PROJECT
 
-LEARNERS = ("lab", "check", "watch", "progress", "update", "test", "doctor", "book")
+LEARNERS = ("lab", "check", "watch", "progress", "assemble", "capstone", "update", "test")
+LEARNERS += ("doctor", "book")
 AUTHORS = ("sync", "run", "numbers")
 WORDS = """\
 From Bigram to Storyteller: build a language model yourself, from counting to GPU kernels.

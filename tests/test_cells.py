@@ -116,6 +116,29 @@ def test_violations(texts, told):
         assert sentence.startswith(f"Code cell {user} uses {name}, which code cell {owner} defines")
 
 
+def test_a_cell_that_shows_third_party_code_needs_no_import(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells.paths, "ROOT", tmp_path)
+    home = tmp_path / "microgpt_ref"
+    home.mkdir()
+    (home / "twin.py").write_text("import numpy as np\n")
+    (home / "pure.py").write_text("import math\n")
+    texts = ["import numpy as np\nnp", "# from microgpt_ref/twin.py: f\ndef f():\n    return np"]
+    assert cells.violations(notebook(*map(code, texts))) == []
+    texts[1] = texts[1].replace("twin", "pure")
+    assert len(cells.violations(notebook(*map(code, texts)))) == 1
+
+
+def test_a_tag_says_that_a_cell_goes_on_with_third_party_things():
+    tagged = code("x + 1")
+    tagged["metadata"] = {"tags": ["needs:torch"]}
+    nb = notebook(code("import torch\nx = torch.ones(1)"), tagged, code("y = 1"))
+    assert cells.violations(nb) == []
+    assert cells.browser_cells(nb) == [2]
+    nb["cells"][0] = code("x = 1")
+    (sentence,) = cells.violations(nb)
+    assert sentence.startswith("Code cell 2 is tagged `needs:torch` and uses nothing")
+
+
 def test_a_cell_that_is_no_python_is_named():
     (sentence,) = cells.violations(notebook(code("x = 1"), markdown("no"), code("x = = 2")))
     assert sentence.startswith("Code cell 2 is no valid Python (") and "line 1" in sentence

@@ -99,7 +99,7 @@ def unbacked(text, known):
     text = re.sub(
         r"```.*?```|`[^`\n]*`|\]\([^)]*\)|<!-- course.*?/course", "", text, flags=re.DOTALL
     )
-    text = re.sub(r"Python \d\.\d+|\d+\.\d+\.\d+\S*", "", text)  # versions
+    text = re.sub(r"Python \d\.\d+|arXiv:\d+\.\d+|\d+\.\d+\.\d+\S*", "", text)  # versions, papers
     for shown in re.findall(r"\d{1,3}(?:,\d{3})+(?![\d,.]*\d)|\d+\.\d{2,}", text):
         places = len(shown.partition(".")[2])
         value = float(shown.replace(",", ""))

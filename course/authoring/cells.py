@@ -3,7 +3,9 @@
 A cell is a standard-library cell when everything it imports is Python's own, `course`, or a module
 of `microgpt_ref` that itself needs nothing else. Those cells run in the page. The rule that keeps
 them running: a third-party import stands in the cell that uses it, and no standard-library cell
-uses a name that such a cell defines.
+uses a name that such a cell defines. Two kinds of cells need no import of their own: one that shows
+code of a module which has it (`# from microgpt_ref/attention_torch.py: ...`), and one whose tag
+says so, `needs:torch`, because it goes on with what such a cell has made.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from course import notebooks, paths
 # Cell magics whose body is still this kernel's Python; any other (%%bash, %%html) is not.
 _PYTHON_MAGICS = ("time", "timeit", "capture", "prun")
 _LINE_MAGIC = re.compile(r"^(\s*)(%.*|\?+[\w.]+|[\w.]+\?+)$", re.MULTILINE)
+_SHOWN = re.compile(r"# from (microgpt_ref/[\w/]+)\.py:")
 _SHELL = re.compile(r"^\s*!|^\s*\w+\s*=\s*[!%]\w", re.MULTILINE)
 
 
@@ -29,6 +32,7 @@ class Cell:
     index: int
     number: int
     third_party: set[str] = field(default_factory=set)  # imported modules a browser does not have
+    tagged: set[str] = field(default_factory=set)  # the same, by its tag `needs:torch` only
     binds: set[str] = field(default_factory=set)  # names the cell gives a value
     reads: set[str] = field(default_factory=set)  # names that must exist before the cell runs
     reads_later: set[str] = field(default_factory=set)  # names its functions need when called
@@ -37,7 +41,7 @@ class Cell:
     @property
     def standard(self) -> bool:
         """Whether the cell needs nothing but the standard library."""
-        return not self.third_party and not self.problem
+        return not (self.third_party or self.tagged or self.problem)
 
 
 def python(text: str) -> str:
@@ -70,7 +74,12 @@ def analyse(nb: dict) -> list[Cell]:
         except ValueError as why:
             one.problem = str(why)
             continue
-        one.third_party = {name for name in _imported(tree) if not _is_standard(name)}
+        imported = _imported(tree)
+        if shown := _SHOWN.match(notebooks.source(cell)):
+            imported.append(shown[1].replace("/", "."))
+        one.third_party = {name for name in imported if not _is_standard(name)}
+        if not one.third_party:
+            one.tagged = {tag[6:] for tag in notebooks.tags(cell) if tag.startswith("needs:")}
         _Names(one).run(tree)
     return found
 
@@ -88,21 +97,35 @@ def violations(nb: dict) -> list[str]:
         if not cell.standard:
             if cell.problem.startswith("no valid Python"):
                 sentences.append(f"Code cell {cell.number} is {cell.problem}.")
+            needs = ", ".join(sorted(cell.tagged))
+            if cell.tagged and not any(not owner.standard for _, owner in _owners(found, at)):
+                sentences.append(
+                    f"Code cell {cell.number} is tagged `needs:{needs}` and uses nothing that such "
+                    "a cell defines: remove the tag."
+                )
             continue
-        for name in sorted(cell.reads | cell.reads_later):
-            earlier = [other for other in found[:at] if name in other.binds]
-            later = [other for other in found[at + 1 :] if name in other.binds]
-            # A function may be called after a later cell has defined what it needs.
-            wait = later[:1] if name in cell.reads_later else []
-            owner = (earlier[-1:] or wait or [None])[0]
-            if owner is not None and not owner.standard:
-                beside = ", ".join(sorted(owner.third_party)) or owner.problem
+        for name, owner in _owners(found, at):
+            if not owner.standard:
+                beside = ", ".join(sorted(owner.third_party | owner.tagged)) or owner.problem
                 sentences.append(
                     f"Code cell {cell.number} uses `{name}`, which code cell {owner.number} "
-                    f"defines beside {beside}: import in the cell that uses it, "
-                    "and compute such names in a cell that needs the standard library only."
+                    f"defines beside {beside}: import in the cell that uses it, and compute such "
+                    "names in a cell that needs the standard library only; or give the cell a tag "
+                    "such as `needs:torch`, if it is not meant for the browser."
                 )
     return sentences
+
+
+def _owners(found: list[Cell], at: int):
+    """(name, the cell it comes from) for each name that cell number `at` takes from another."""
+    cell = found[at]
+    for name in sorted(cell.reads | cell.reads_later):
+        earlier = [other for other in found[:at] if name in other.binds]
+        later = [other for other in found[at + 1 :] if name in other.binds]
+        # A function may be called after a later cell has defined what it needs.
+        wait = later[:1] if name in cell.reads_later else []
+        if owner := (earlier[-1:] or wait or [None])[0]:
+            yield name, owner
 
 
 def _parses(text: str) -> bool:

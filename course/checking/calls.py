@@ -12,7 +12,7 @@ from __future__ import annotations
 from course.checking import messages as say
 from course.checking import messages_class as of_class
 from course.checking import messages_found as tell
-from course.checking.cases import Case
+from course.checking.cases import Case, is_script, see
 from course.checking.exercise import Exercise, resolve
 from course.checking.handing import handed_over, methods, name_of
 from course.checking.messages import Fault, Judged
@@ -23,9 +23,8 @@ from course.checking.probing import (
     parameters,
     right,
     same,
-    see_call,
 )
-from course.checking.scripts import see_script
+from course.checking.scripts import calls_of
 from course.checking.symptoms import diagnose
 from course.errors import UserError
 
@@ -37,19 +36,16 @@ def judge_calls(exercise: Exercise, answer, rng) -> Judged:
     reference, probes = resolve(exercise.reference), list(exercise.probes(rng))
     if not probes:
         raise UserError(f"{exercise.id!r} drew no probes, so nothing could be graded.")
-    is_class = exercise.kind == "class"
-    arguments = [(tuple(probe), getattr(probe, "keywords", {})) for probe in probes]
-    fault = handed_over(exercise, answer, reference, arguments)
-    if is_class and not fault:
+    fault = handed_over(exercise, answer, reference, _arguments(exercise, probes))
+    if exercise.kind == "class" and not fault:
         fault = methods(exercise, answer, reference, probes)
     if fault:
         return Judged(fault)
     names = [one.name for one in parameters(reference) or ()]
-
-    def see(what, probe):
-        return see_script(what, probe, exercise.entry) if is_class else see_call(what, probe, names)
-
-    cases = [Case(exercise, one, see(reference, one), see(answer, one)) for one in probes]
+    cases = [
+        Case(exercise, one, *(see(exercise, what, one, names) for what in (reference, answer)))
+        for one in probes
+    ]
     if any(isinstance(case.expected.error, NameError) for case in cases):
         raise UserError(f"{exercise.id!r} uses a name in a probe that nothing defines.")
     probes = f"{len(cases)} probe{'s' * (len(cases) > 1)}"
@@ -59,7 +55,7 @@ def judge_calls(exercise: Exercise, answer, rng) -> Judged:
     first = _spoken_of_first(cases)
     fault = (
         _stub(exercise, answer, cases)
-        or _misconception(exercise, see, first)
+        or _misconception(exercise, names, first)
         or _exception(exercise, answer, reference, first)
         or _mutated(exercise, first)
         or _wrong(exercise, first, names)
@@ -67,12 +63,27 @@ def judge_calls(exercise: Exercise, answer, rng) -> Judged:
     return Judged(fault, graded, [case.row() for case in cases])
 
 
-def _spoken_of_first(cases) -> list[Case]:
-    """All cases; or, where others are wrong too, those that were not too deep for recursion.
+def _arguments(exercise, probes) -> list[tuple]:
+    """(arguments, keywords) of each call of the function itself."""
+    found = []
+    for probe in probes:
+        if not is_script(exercise, probe):
+            found.append((tuple(probe), getattr(probe, "keywords", {})))
+        elif exercise.kind != "class":
+            calls = calls_of(probe, exercise.entry)
+            found += [(args, keywords) for name, args, keywords in calls if name == "__init__"]
+    return found
 
-    A first version often calls itself. That one input is too long for it says nothing about
-    what is wrong with the short ones, and these are easier to understand.
+
+def _spoken_of_first(cases) -> list[Case]:
+    """All cases; or, where some that are easier to understand are wrong too, those alone.
+
+    Calls are easier than lines of Python. So are inputs that were not too deep for recursion: a
+    first version often calls itself, and that one input is too long for it says nothing about what
+    is wrong with the short ones.
     """
+    calls = [case for case in cases if not case.is_script]
+    cases = cases if all(case.right for case in calls) else calls
     shallow = [case for case in cases if not isinstance(case.got.error, RecursionError)]
     return cases if all(case.right for case in shallow) else shallow
 
@@ -99,21 +110,23 @@ def _stub(exercise, answer, cases) -> Fault | None:
             elif name != name_of(answer) and name in getattr(answer, "__globals__", ()):
                 return say.other_not_started(entry, name)
             return say.not_started(entry, "it still raises NotImplementedError")
-    given = [case.got.value for case in cases if not case.got.error]
-    if len(given) == len(cases) and is_empty(answer) and all(one in NOTHING for one in given):
+    calls = [case for case in cases if not case.is_script] or cases
+    given = [case.got.value for case in calls if not case.got.error]
+    if len(given) == len(calls) and is_empty(answer) and all(one in NOTHING for one in given):
         return say.not_started(entry, "its body is empty")
     return None
 
 
-def _misconception(exercise, see, cases) -> Fault | None:
+def _misconception(exercise, names, cases) -> Fault | None:
     """The first misconception that does on every probe what the answer does."""
     for number, one in enumerate(exercise.misconceptions):
         differs = False
         for case in cases:
-            theirs = see(one.wrong, case.probe)
-            if not same(theirs, case.got, exercise.close):
-                break
+            theirs = see(exercise, one.wrong, case.probe, names)
             wrong = not right(case.expected, theirs, exercise.close, exercise.allow_mutation)
+            # Where both are right they are alike, even if they raise an error in other words.
+            if (wrong or not case.right) and not same(theirs, case.got, exercise.close):
+                break
             differs = differs or wrong
         else:
             if differs:
@@ -125,9 +138,9 @@ def _exception(exercise, answer, reference, cases) -> Fault | None:
     for case in cases:
         if case.raised:
             error, blamed = case.got.error, blame(case.got.error, answer)
-            if not case.is_class:
-                return tell.exception(case.text(), error, blamed, exercise.promise)
-            call = case.text(len(case.got.value) + 1)
+            call = case.text(len(case.got.value) + 1 if case.is_script else None)
+            if exercise.kind != "class":
+                return tell.exception(call, error, blamed, exercise.promise)
             raised = of_class.Raised(exercise.entry, answer, reference, call, error, blamed)
             known = of_class.lacking(raised) or of_class.none_made(raised, case.probe, case.got)
             return known or tell.exception(call, error, blamed, exercise.promise)
@@ -135,9 +148,10 @@ def _exception(exercise, answer, reference, cases) -> Fault | None:
 
 
 def _mutated(exercise, cases) -> Fault | None:
-    for case in cases if not exercise.allow_mutation else ():
+    for case in cases:
         for name, (before, after) in case.got.changed.items():
-            return tell.mutated(case.text(), name, before, after)
+            if not (exercise.allow_mutation and name in case.expected.changed):
+                return tell.mutated(case.text(), name, before, after)
     return None
 
 
@@ -154,7 +168,8 @@ def _wrong(exercise, cases, names) -> Fault:
     known = _symptom(exercise, compared, names)
     if known:
         cause, sentence = known
-        if exercise.kind == "class" and "value" in first:  # of many steps, which one?
+        if "value" in first and all(case.is_script or case.right for case in compared):
+            # of many steps, which one?
             sentence = tell.first_seen(*first["value"], sentence)
         return Fault("symptom", cause, sentence)
     if "shape" in first:
@@ -163,21 +178,22 @@ def _wrong(exercise, cases, names) -> Fault:
         return tell.not_finite(*first["nan"])
     for case in cases:
         if case.silent:
-            call = case.text(len(case.expected.value) + 1 if case.is_class else None)
-            return tell.should_raise(call, case.expected.error, case.got.value, not case.is_class)
+            call = case.text(len(case.expected.value) + 1 if case.is_script else None)
+            return tell.should_raise(call, case.expected.error, case.got.value, not case.is_script)
     text, one = first["value"]
     wrong = sum(not case.right for case in cases)
     return tell.wrong_value(exercise.id, text, one, wrong=wrong, probes=len(cases))
 
 
 def _symptom(exercise, cases, names) -> tuple | None:
-    expected, got = [case.expected.value for case in cases], [case.got.value for case in cases]
-    sizes = [_sizes(case.probe, names) for case in cases]
-    if exercise.kind == "class":  # each step's result is an answer of its own
-        both = [
-            pair for e, g in zip(expected, got, strict=True) for pair in zip(e, g, strict=False)
-        ]
-        expected, got, sizes = [e for e, _ in both], [g for _, g in both], None
+    rows = []
+    for case in cases:
+        both = case.expected.value, case.got.value
+        if case.is_script:  # each step's result is an answer of its own
+            rows += [(*pair, {}) for pair in zip(*both, strict=False)]
+        else:
+            rows.append((*both, _sizes(case.probe, names)))
+    expected, got, sizes = ([row[i] for row in rows] for i in range(3))
     return diagnose(expected, got, sizes, exercise.close)
 
 

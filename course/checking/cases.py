@@ -10,9 +10,27 @@ from dataclasses import dataclass
 
 from course.checking.comparing import Mismatch
 from course.checking.exercise import Exercise
-from course.checking.probing import Seen, differences, right, same_raise
-from course.checking.scripts import is_lines, script_text, values_text
+from course.checking.probing import Seen, differences, right, same_raise, see_call
+from course.checking.scripts import is_lines, script_text, see_script, values_text
 from course.checking.words import call_text, full
+
+
+def is_script(exercise: Exercise, probe) -> bool:
+    """Is the probe a script (`scripts.py`), and not the arguments of one call?
+
+    All probes of kind "class" are; of a function, those that are lists of lines of Python.
+    """
+    return exercise.kind == "class" or (isinstance(probe, list) and is_lines(probe))
+
+
+def see(exercise: Exercise, what, probe, names=()) -> Seen:
+    """What the answer, the reference or a misconception does on a probe.
+
+    names: what to call the arguments of a call.
+    """
+    if is_script(exercise, probe):
+        return see_script(what, probe, exercise.entry)
+    return see_call(what, probe, names)
 
 
 @dataclass(frozen=True)
@@ -30,33 +48,33 @@ class Case:
         return right(self.expected, self.got, one.close, one.allow_mutation)
 
     @property
-    def is_class(self) -> bool:
-        return self.exercise.kind == "class"
+    def is_script(self) -> bool:
+        return is_script(self.exercise, self.probe)
 
     @property
     def raised(self) -> bool:
         """Did the answer raise what it should not, or in a script too early?"""
-        early = self.is_class and len(self.got.value) < len(self.expected.value)
+        early = self.is_script and len(self.got.value) < len(self.expected.value)
         right = same_raise(self.expected.error, self.got.error)
         return bool(self.got.error) and (early or not right)
 
     @property
     def silent(self) -> bool:
         """Should it have raised, and did not, or in a script too late?"""
-        late = self.is_class and len(self.got.value) > len(self.expected.value)
+        late = self.is_script and len(self.got.value) > len(self.expected.value)
         return bool(self.expected.error) and (late or not self.got.error)
 
     def text(self, upto: int | None = None) -> str:
-        """How it would be typed; of a class's script the steps up to number `upto`."""
-        if self.is_class:
+        """How it would be typed; of a script the steps up to number `upto`."""
+        if self.is_script:
             return script_text(self.probe, self.exercise.entry, upto)
         return call_text(self.exercise.entry, self.probe)
 
     def differences(self) -> list[tuple[str, Mismatch]]:
-        """(the call, how its value differs); of a class's script each call for itself."""
+        """(the call, how its value differs); of a script each step for itself."""
         one = self.exercise
         found = differences(self.expected, self.got, one.close, one.allow_mutation)
-        if not self.is_class:
+        if not self.is_script:
             return [(self.text(), each) for each in found]
         told = []
         for each in found:
@@ -67,7 +85,7 @@ class Case:
 
     def row(self) -> dict:
         """For `details`: the probe, what was expected and what came, in text."""
-        lines = self.is_class and is_lines(self.probe)
+        lines = self.is_script and is_lines(self.probe)
         text = "\n".join(["in a cell:", *self.probe]) if lines else self.text()
         shown = {"probe": text, "right": self.right}
         for name, seen in (("expected", self.expected), ("got", self.got)):

@@ -65,7 +65,8 @@ class Exercise:
     "module:function" from a path to a callable.
 
     probes(rng): fresh argument tuples. Kind "class": scripts, each a list of calls or a list of
-    lines of Python (see `scripts.py`). Kind "training": contexts and their targets.
+    lines of Python (see `scripts.py`); lists of lines may stand among the arguments of a function
+    too. Kind "training": contexts and their targets.
 
     band, kind "training": {"low", "high", "how"} and perhaps "tokens", the loss in nats. With
     entry "log_probs, state_dict" the learner hands over `log_probs(contexts, state_dict)` and its

@@ -5,6 +5,8 @@ The second half of `messages.py`, with the same rules. Standard library only.
 
 from __future__ import annotations
 
+import re
+
 from course.checking.comparing import Mismatch
 from course.checking.messages import Fault, place
 from course.checking.plain import NUMBERS, Stream
@@ -29,6 +31,12 @@ NEXT_STEP = {
     "math domain error": "A logarithm needs a number above 0, a root none below. Print the number.",
     "math range error": "The result does not fit a float: exp ends at 709. Print the number.",
 }
+WITH_VALUES = {  # Python's words where a `Value` stands in the place of a plain number
+    r"real number, not '?Value": "`math` and `float` take plain numbers. Which operations has a "
+    "Value of its own?",
+    r"not supported between instances of .*'Value'": "Values have no order, so they cannot be "
+    "compared. Which function compares for you, and knows Values?",
+}
 
 
 def exception(call: str, error: BaseException, blamed: Blame | None, promise: str) -> Fault:
@@ -42,8 +50,7 @@ def exception(call: str, error: BaseException, blamed: Blame | None, promise: st
         told += f" in line {blamed.number} of {blamed.where}"
         told += f": `{cut(blamed.text, 70)}`" if blamed.text else ""
     told += "."
-    general = NEXT_STEP.get(kind, "Run that call in a cell of its own and look at each step.")
-    next_step = NEXT_STEP.get(text, general)
+    next_step = _next_step(kind, text)
     held = [f"`{k}` is {describe_raw(v)}" for k, v in blamed.operands.items()] if blamed else []
     for many in (3, 2, 1, 0):  # as many operands as fit
         there = f"There {joined(held[:many])}." if held[:many] else ""
@@ -51,6 +58,15 @@ def exception(call: str, error: BaseException, blamed: Blame | None, promise: st
         if len(sentence.split()) <= 75:
             break
     return Fault("exception", f"{kind} {blamed.text if blamed else ''}", sentence)
+
+
+def _next_step(kind: str, text: str) -> str:
+    """kind: the exception's name; text: what Python said."""
+    for pattern, step in WITH_VALUES.items():
+        if re.search(pattern, text):
+            return step
+    general = NEXT_STEP.get(kind, "Run that call in a cell of its own and look at each step.")
+    return NEXT_STEP.get(text, general)
 
 
 def _with_tensors(call: str, blamed: Blame, promise: str) -> str:

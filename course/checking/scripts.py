@@ -6,6 +6,8 @@ names are known, the class always under the exercise's name for it, whatever it 
 
     ["a = Value(2.0)", "b = Value(-3.0)", "c = a * b", "c.backward()", "a.grad"]
 
+Lines also drive a function whose result is no data yet, such as a list of `Value`s.
+
 Each step gives a result that is written down as plain data: a line that is an expression its
 value, any other None. An exception ends the script. Standard library only.
 """
@@ -36,12 +38,13 @@ def is_lines(script) -> bool:
 
 
 def see_script(cls, script, entry: str = "") -> Seen:
-    """Does with `cls` what the script says; `value` lists what each step gave.
+    """Does with `cls`, a class or a function, what the script says; `value`: what each step gave.
 
-    entry: the name of the class in lines of Python; without it the class's own. Raises UserError
-    for a line that is not one statement of Python.
+    entry: its name in lines of Python; without it its own. Raises UserError for a line that is not
+    one statement of Python.
     """
-    name = class_name(cls)
+    is_class = issubclass(type(cls), type)
+    name = class_name(cls) if is_class else str(getattr(cls, "__name__", "it"))
     seen = _see_lines(cls, script, entry or name) if is_lines(script) else _see_calls(cls, script)
     # A misconception's class has another name than the learner's, and says the same with it.
     seen.said = re.sub(rf"\b{re.escape(name)}\b", entry or name, seen.said)
@@ -84,8 +87,8 @@ def _compiled(line: str) -> tuple[ast.stmt, object, bool]:
 
 def _look(value, cls, depth: int = 3):
     """Plain data; an object of the class, also one inside lists, is not looked into."""
-    kind = type(value)
-    if cls in kind.__mro__ or (kind in cls.__mro__ and kind.__module__ != "builtins"):
+    kind, bases = type(value), getattr(cls, "__mro__", ())
+    if cls in kind.__mro__ or (kind in bases and kind.__module__ != "builtins"):
         return OBJECT
     if kind in (list, tuple) and depth:
         return (list if kind is list else Tuple)(_look(one, cls, depth - 1) for one in value)

@@ -3,10 +3,13 @@
 The test is called with one candidate at a time. It accepts by ending without a word (None) or
 with True; it rejects by an AssertionError or with False. Any other exception on a planted bug
 counts as caught too, as a test runner would count it; on the reference it is a mistake of the
-test. Standard library only.
+test. Each test gets a copy of the candidate, so that one that remembers its calls (an object with
+`__call__`) begins anew. Standard library only.
 """
 
 from __future__ import annotations
+
+import copy
 
 from course.checking import messages as say
 from course.checking import messages_found as tell
@@ -20,8 +23,8 @@ ACCEPTS, REJECTS, CRASHES, ODD = "accepts", "rejects", "crashes", "odd"
 
 
 def _try(test, candidate) -> tuple[str, Seen]:
-    seen = Seen()
-    run(seen, lambda: test(candidate))
+    seen, fresh = Seen(), copy.deepcopy(candidate)
+    run(seen, lambda: test(fresh))
     if seen.error:
         return (REJECTS if isinstance(seen.error, AssertionError) else CRASHES), seen
     if seen.value is None or seen.value is True:
