@@ -86,10 +86,11 @@ def test_the_plan_is_that_of_the_course():
 
 
 def numbers_in(value) -> Iterator[float]:
-    """Every number of a JSON value."""
+    """Every number of a JSON value, but for a model's weights: thousands would vouch for all."""
     if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from numbers_in(inner)
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if key != "names_model":
+                yield from numbers_in(inner)
     elif isinstance(value, int | float):
         yield value
 
