@@ -62,6 +62,22 @@ def chapters() -> list[Chapter]:
     return [Chapter(name) for name in sorted(found)]
 
 
+def extras(one: Chapter) -> list[Chapter]:
+    """The chapter's further exercise notebooks, such as 05_capstone: they have no lesson."""
+    lessons = {each.name for each in chapters()}
+    files = [path for home in (SOLUTIONS, EXERCISES) for path in home.glob(f"{one.number}_*.ipynb")]
+    return [Chapter(name) for name in sorted({path.stem for path in files} - lessons)]
+
+
+def with_extras(which: str | None = None) -> list[Chapter]:
+    """One chapter, or all of them for None, each followed by its extra exercise notebooks.
+
+    Raises UserError for an unknown chapter.
+    """
+    found = chapters() if which is None else [chapter(which)]
+    return [each for one in found for each in (one, *extras(one))]
+
+
 def chapter(which: str) -> Chapter:
     """The chapter called `01`, `1`, `ch01`, `bigram` or `01_bigram`; any other is a UserError."""
     wanted = str(which).strip().lower().removesuffix(".ipynb")

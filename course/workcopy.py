@@ -30,7 +30,7 @@ class Copy:
         """The course's file as it is now, its links leading on from where the copy lies."""
         data = self.upstream.read_bytes()
         if self.kind == "exercise":  # work/ is as deep as exercises/; only lessons moved
-            return data.replace(b"](../chapters/", b"](lessons/")
+            return data.replace(b"](../chapters/", b"](lessons/").replace(b"](../exercises/", b"](")
         return re.sub(rb"\]\(\.\./(exercises/)?", lambda m: b"](../" if m[1] else b"](../../", data)
 
 
@@ -42,10 +42,11 @@ def origin_of(mine: Path) -> Path:
 def copies(which: str | None = None) -> list[Copy]:
     """The lesson and the exercises of every chapter, or of the one called `which`.
 
-    A chapter without exercises yet has its lesson alone. Raises UserError for an unknown chapter.
+    A chapter without exercises yet has its lesson alone; an extra exercise notebook has no lesson.
+    Raises UserError for an unknown chapter.
     """
     found = []
-    for one in paths.chapters() if which is None else [paths.chapter(which)]:
+    for one in paths.with_extras(which):
         for kind, upstream, mine in (
             ("lesson", one.lesson, one.work_lesson),
             ("exercise", one.exercise, one.work_exercise),

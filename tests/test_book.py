@@ -236,6 +236,17 @@ def test_one_line_brings_a_chapter_with_its_exercises(small):
     assert chapter["sections"] == [{"file": "exercises/07_new", "title": "Exercises"}]
 
 
+def test_an_extra_exercise_notebook_stands_beneath_its_chapter(small):
+    for file in ("chapters/07_new", "exercises/07_new", "exercises/07_more", "exercises/08_other"):
+        (small / f"{file}.ipynb").write_text("{}")
+    (small / "book" / "_toc.yml").write_text("root: index\nchapters:\n- file: chapters/07_new\n")
+    (chapter,) = book.contents(small)["chapters"]
+    assert chapter["sections"] == [
+        {"file": "exercises/07_new", "title": "Exercises"},
+        {"file": "exercises/07_more"},
+    ]
+
+
 def test_links_that_work_in_the_repository_work_on_the_site(small):
     widget = {"application/vnd.jupyter.widget-view+json": {}, "text/html": "<p>here</p>"}
     output = {"output_type": "display_data", "data": widget, "metadata": {}}

@@ -7,7 +7,6 @@ with its own sentence, the reference must pass, and the stub must fail as "not s
 from __future__ import annotations
 
 import difflib
-import functools
 import importlib
 import inspect
 import random
@@ -16,11 +15,10 @@ import re
 import pytest
 
 from course import notebooks, paths
+from course.checking.cases import see
 from course.checking.engine import grade
 from course.checking.exercise import Exercise, Prediction, load, names_of, resolve
 from course.checking.plain import Opaque, Stream, leaves
-from course.checking.probing import see_call
-from course.checking.scripts import see_script
 
 STEMS = sorted(path.stem for path in paths.CHECKS.glob("ch[0-9][0-9]_*.py"))
 MODULES = {stem[2:]: load(stem[2:4]) for stem in STEMS}  # "01_bigram" -> its checks module
@@ -78,8 +76,8 @@ def right_answer(one: Exercise):
 def _solution(one: Exercise):
     """The learner's name as the solution notebook defines it."""
     number = re.match(r"ch(\d\d)", one.id)[1]
-    place = next(paths.SOLUTIONS.glob(f"{number}_*.ipynb"), None)
-    if place is None:
+    place = paths.SOLUTIONS / f"{next(name for name in MODULES if name[:2] == number)}.ipynb"
+    if not place.exists():
         pytest.fail(f"chapter {number} has no solution notebook to define `{one.entry}`")
     names = {"__name__": "solution"}
     wanted = [c for c in notebooks.read(place)["cells"] if notebooks.grade_id(c) == one.id]
@@ -184,8 +182,7 @@ def test_the_reference_gives_data_and_keeps_its_inputs(one):
     """An answer that is no data (a function, an object) would be compared by its type's name."""
     if one.kind not in ("function", "class", "file"):
         return
-    see = functools.partial(see_script, entry=one.entry) if one.kind == "class" else see_call
-    seen = [see(resolve(one.reference), probe) for probe in one.probes(random.Random(0))]
+    seen = [see(one, resolve(one.reference), probe) for probe in one.probes(random.Random(0))]
     assert len(seen) >= 5, "a handful of probes at least"
     assert all(one.allow_mutation or not each.changed for each in seen)
     for leaf in (leaf for each in seen for leaf in leaves(each.value)):

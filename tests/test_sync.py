@@ -400,6 +400,33 @@ def test_empty_cells_and_strays_are_told(clean):
     ]
 
 
+def test_an_extra_exercise_notebook_needs_no_lesson(clean):
+    """A chapter may have more than one: the solution is all that has to be written."""
+    more = paths.Chapter("01_more")
+    notebooks.write(more.solution, stamped(solution()))
+    assert [(f.where, f.mend) for f in stale.check("01")] == [
+        ("exercises/01_more.ipynb", "course sync 01")
+    ]
+    assert sync.sync("01") == [more.exercise]
+    assert "doubling" not in more.exercise.read_text() and stale.check() == []
+    assert [one.name for one in paths.with_extras()] == ["01_toy", "01_more"]
+    assert paths.chapter("1").name == "01_toy"
+
+    nb = notebooks.read(more.solution)
+    nb["cells"][1]["source"] += "\n"
+    notebooks.write(more.solution, nb)
+    assert ("solutions/01_more.ipynb", "course run 01 --solution") in [
+        (finding.where, finding.mend) for finding in stale.check()
+    ]
+    more.solution.unlink()
+    assert ("exercises/01_more.ipynb", "delete it") in [(f.where, f.mend) for f in stale.check()]
+
+
+def test_exercises_may_come_before_their_chapter_if_it_is_planned(clean):
+    notebooks.write(paths.SOLUTIONS / "02_soon.ipynb", stamped(solution()))
+    assert stale.check() == []
+
+
 def test_a_lesson_without_solutions_is_told(clean):
     clean.solution.unlink()
     assert ("solutions/01_toy.ipynb", "write it") in [(f.where, f.mend) for f in stale.check()]

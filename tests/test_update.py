@@ -87,6 +87,17 @@ def test_a_chapter_without_exercises_has_its_lesson_alone(course):
     assert workcopy.copy_missing() == [course.work_lesson]
 
 
+def test_an_extra_exercise_notebook_is_copied_and_updated_too(course):
+    more = paths.Chapter("01_more")
+    notebooks.write(more.exercise, first_version())
+    update()
+    assert workcopy.copy_missing() == [] and more.work_exercise.exists()
+    edit(more.work_exercise, lambda cells: cells[2].update(source="def pairs(t): return []"))
+    edit(more.exercise, lambda cells: cells[0].update(source="# New"))
+    assert [change.action for change in update("01")] == ["current", "current", "merged"]
+    assert sources(more.work_exercise)[:3:2] == ["# New", "def pairs(t): return []"]
+
+
 def test_create_refuses_what_is_there(tmp_path):
     file = tmp_path / "a.ipynb"
     workcopy.create(file, b"one")

@@ -2,7 +2,7 @@
 
 `build` stages its input below `book/_build/source` first: the pages of book/, the lessons, the
 exercises and the widgets, as copies. So Jupyter Book sees only what belongs on the site, and a
-chapter needs one line in `book/_toc.yml`; its exercises page is added beneath it here. Then
+chapter needs one line in `book/_toc.yml`; its exercises are added beneath it here. Then
 MathJax goes beside the pages, because a reader's browser asks no other host for anything.
 """
 
@@ -122,16 +122,22 @@ def contents(root: Path = ROOT) -> dict:
             named.append(file)
             if not (root / f"{file}.ipynb").is_file():
                 raise UserError(f"book/_toc.yml names {file}, but there is no {file}.ipynb.")
-            exercises = file.replace("chapters/", "exercises/", 1)
-            if (root / f"{exercises}.ipynb").is_file():
-                entry["sections"] = [
-                    {"file": exercises, "title": "Exercises"},
-                    *entry.get("sections", []),
-                ]
+            entry["sections"] = [*_exercises(root, file), *entry.get("sections", [])]
+            if not entry["sections"]:
+                del entry["sections"]
     for lesson in sorted((root / "chapters").glob("[0-9][0-9]_*.ipynb")):
         if (file := f"chapters/{lesson.stem}") not in named:
             raise UserError(f"{file}.ipynb is not in book/_toc.yml; add a line `- file: {file}`.")
     return toc
+
+
+def _exercises(root: Path, lesson: str) -> list[dict]:
+    """The lines beneath that of a lesson: its exercises, then extra ones with their own titles."""
+    name = lesson.removeprefix("chapters/")
+    there = [path.stem for path in sorted((root / "exercises").glob(f"{name[:2]}_*.ipynb"))]
+    own = [{"file": f"exercises/{name}", "title": "Exercises"}] if name in there else []
+    lessons = [path.stem for path in (root / "chapters").glob("*.ipynb")]
+    return own + [{"file": f"exercises/{stem}"} for stem in there if stem not in lessons]
 
 
 def stage(root: Path, source: Path) -> Path:

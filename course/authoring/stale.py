@@ -46,14 +46,18 @@ def check(which: str | None = None) -> list[Finding]:
         if product is not None:
             where, mend = shown(product.path), f"course sync{f' {which}' if which else ''}"
             found += [Finding(where, what, mend) for what in product.stale]
-    for one in sync.chosen(which):
-        for path in (one.lesson, one.solution):
+    for one in paths.with_extras(which):
+        for path in (one.lesson, one.solution) if one.lesson.exists() else (one.solution,):
             try:
                 found += _stale_outputs(one, path)
             except UserError as why:
                 found.append(Finding(shown(path), str(why), "correct it"))
         found += _exercises_out_of_step(one)
-    return list(dict.fromkeys(found + _strays()))
+    try:
+        found += _strays()
+    except UserError as why:  # the plan is damaged
+        found.append(Finding("by hand", str(why), "correct it"))
+    return list(dict.fromkeys(found))
 
 
 # -------------------------------------------------------------- what only running mends
@@ -162,14 +166,14 @@ def _differences(one: paths.Chapter, solution: dict) -> list[str]:
 
 
 def _strays() -> list[Finding]:
-    """Exercises without a solution and solutions without a lesson."""
-    known = {one.name for one in paths.chapters()}
+    """Exercises without a solution; solutions of a chapter that is neither there nor planned."""
+    numbers = {one.number for one in paths.chapters()}
+    numbers |= {one["number"] for part in blocks.plan()["parts"] for one in part["chapters"]}
     found = []
     for path in sorted(paths.SOLUTIONS.glob("[0-9][0-9]_*.ipynb")):
-        if path.stem not in known:
-            found.append(
-                Finding(shown(path), "has no lesson of its name", "write one or delete it")
-            )
+        if path.name[:2] not in numbers:
+            what = "has no lesson of its name"
+            found.append(Finding(shown(path), what, "write one or delete it"))
     for path in sorted(paths.EXERCISES.glob("*.ipynb")):
         if not (paths.SOLUTIONS / path.name).exists():
             found.append(Finding(shown(path), "has no solution notebook of its name", "delete it"))

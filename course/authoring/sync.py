@@ -199,14 +199,9 @@ def sync(which: str | None = None) -> list[Path]:
     return changed
 
 
-def chosen(which: str | None) -> list[paths.Chapter]:
-    """One chapter, or all of them for None. Raises UserError for an unknown one."""
-    return paths.chapters() if which is None else [paths.chapter(which)]
-
-
 def makers(which: str | None):
     """For each generated file a function that gives its `Product`, in the order of need."""
-    for one in chosen(which):
+    for one in paths.with_extras(which):
         for path in (one.lesson, one.solution):
             if path.exists():
                 yield lambda path=path: _notebook(path)

@@ -21,7 +21,7 @@ def run(
     """For authors: execute a lesson and its solutions, and store the outputs (after `sync`)."""
     import sys
 
-    from course import notebooks
+    from course import notebooks, paths
     from course.authoring import run as organ
     from course.authoring import sync
     from course.errors import UserError
@@ -37,7 +37,7 @@ def run(
     for path in sync.sync(chapter):
         print(f"wrote {notebooks.shown(path)}")
     failed = False
-    for one in sync.chosen(chapter):
+    for one in paths.with_extras(chapter):
         both = [(one.lesson, not solution or lesson), (one.solution, not lesson or solution)]
         for path in [path for path, wanted in both if wanted and path.exists()]:
             print(f"{notebooks.shown(path)}")

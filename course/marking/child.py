@@ -76,7 +76,7 @@ class Child:
                     stderr=subprocess.STDOUT,
                     cwd=self.folder,
                     env=self._environment(),
-                    **_apart(),
+                    **apart(),
                 )
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -140,7 +140,7 @@ class Child:
         self.grading = words[-1] == "grading"
         numbers = [int(word) for word in words if word.isdigit()]
         if self.at is None:
-            self.baseline = _memory_of(self.process.pid)
+            self.baseline = memory_of(self.process.pid)
         if numbers and numbers[-1] != self.at:
             self.at = numbers[-1]
             if not self.reached_own:
@@ -150,18 +150,11 @@ class Child:
 
     def _memory(self, now: float) -> int:
         """Bytes used beyond the baseline; what it started itself is counted twice a second."""
-        used = _memory_of(self.process.pid) - self.baseline
+        used = memory_of(self.process.pid) - self.baseline
         if now - self.looked > 0.5:
             self.looked = now
-            used += sum(_memory_of(process.pid) for process in self._descendants())
+            used += sum(memory_of(process.pid) for process in descendants(self.process.pid))
         return used
-
-    def _descendants(self) -> list:
-        with contextlib.suppress(Exception):
-            import psutil
-
-            return psutil.Process(self.process.pid).children(recursive=True)
-        return []
 
     def last_words(self) -> str:
         """The last line that it printed, or ""."""
@@ -177,35 +170,49 @@ class Child:
         with contextlib.suppress(OSError), open(self.files["printed"], "rb") as printed:
             printed.seek(-min(2000, self.files["printed"].stat().st_size), os.SEEK_END)
             self.printed = printed.read()
-        started = self._descendants()
-        if os.name == "posix":
-            with contextlib.suppress(OSError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        elif self.process.poll() is None:
-            command = ["taskkill", "/F", "/T", "/PID", str(self.process.pid)]
-            with contextlib.suppress(OSError):
-                subprocess.run(command, capture_output=True, check=False)
-        with contextlib.suppress(OSError):
-            self.process.kill()
-        self.process.wait()
-        _kill_marked(self.token, started)
+        kill_all(self.process, self.token)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _apart() -> dict:
-    """A process group of its own: Ctrl-C reaches only us, and we end all of it at once."""
+def apart() -> dict:
+    """For Popen: a process group of its own. Ctrl-C reaches only us; we end all of it at once."""
     if os.name == "posix":
         return {"start_new_session": True}
     return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
 
 
-def _memory_of(pid: int) -> int:
+def memory_of(pid: int) -> int:
     """Bytes of memory that the process holds; 0 where it cannot be known."""
     with contextlib.suppress(Exception):
         import psutil
 
         return psutil.Process(pid).memory_info().rss
     return 0
+
+
+def descendants(pid: int) -> list:
+    """What the process started, and what that started, as far as it can be known."""
+    with contextlib.suppress(Exception):
+        import psutil
+
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def kill_all(process: subprocess.Popen, token: str) -> None:
+    """Kills a process that was started with `apart()` and MARK=token, and all that it started."""
+    started = descendants(process.pid)
+    if os.name == "posix":
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+    elif process.poll() is None:
+        command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
+        with contextlib.suppress(OSError):
+            subprocess.run(command, capture_output=True, check=False)
+    with contextlib.suppress(OSError):
+        process.kill()
+    process.wait()
+    _kill_marked(token, started)
 
 
 def _kill_marked(token: str, started: list) -> None:
