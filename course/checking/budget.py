@@ -127,9 +127,8 @@ def _not_finite(name, key, value) -> Fault:
 def _too_many(name, sizes, most) -> Fault:
     largest = max(sizes, key=sizes.get)
     sentence = (
-        f"`{name}` holds {sum(sizes.values()):,} numbers, and this exercise allows {most:,}, as "
-        f"many as the model of the lesson has. The largest part is {str(largest)!r} with "
-        f"{sizes[largest]:,}. Which sizes make the model smaller, and which of its parameters "
+        f"`{name}` holds {sum(sizes.values()):,} numbers, and this exercise allows {most:,}. "
+        f"The largest part is {str(largest)!r} with {sizes[largest]:,}. Which sizes make the model smaller, and which of its parameters "
         f"help least?"
     )
     return Fault("value", "too many parameters", sentence)

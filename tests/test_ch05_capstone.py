@@ -132,7 +132,7 @@ def test_a_trace_learned_by_heart_fails(tmp_path, monkeypatch):
         text = known if steps == grading.STEPS else lines(*known.split("\n")[:steps], *["a"] * 20)
         return Outcome("done", 0, text, "", 1.0, {"draws": none} if count else {})
 
-    found = grading.grade(file, seed=2, patience=0.0, runner=runner)
+    found = grading.grade(file, seed=30, patience=0.0, runner=runner)  # its first names are short
     by_id = {row.id: row for row in found.rows}
     assert by_id["losses-names"].result == "full" and by_id["losses-fresh"].marks == 0
     assert by_id["samples"].marks == 5 and by_id["parameters"].marks == 0

@@ -1,7 +1,7 @@
 """The mistakes that the capstone's grader knows: each is told, by its own words and no others.
 
 Oracle: the mistake itself, made in microgpt.py. (The same mistakes, made in another program:
-test_capstone_programs.py.)
+test_ch05_capstone_programs.py.)
 """
 
 import re

@@ -66,9 +66,15 @@ def test_the_values_for_our_names(reference):
     assert counts == [len(documents), tokens, 32 * tokens + words.PARAMETERS]
     rng = random.Random(42)
     rng.shuffle(documents)
-    assert f"The first document is `{documents[0]}`." in SPECIFICATION
-    first = re.search(r"first drawn parameter is (\d\.\d+)\.", SPECIFICATION)[1]
-    assert close(first, rng.gauss(0, 0.08))
+    first = re.search(
+        r"document after the shuffle is `(\w+)`, and the first drawn parameter is (\d\.\d+)\.",
+        SPECIFICATION,
+    )
+    assert first[1] == documents[0] and close(first[2], rng.gauss(0, 0.08))
+    untrained = re.search(
+        r"With `STEPS` 0 the first samples are `(.*?)` and `(.*?)`", SPECIFICATION
+    )
+    assert list(untrained.groups()) == reference.run(grading.NAMES, 0).samples()[:2]
 
     pair, of_3, of_50 = re.search(
         r"first two losses.*?are (\d\.\d+ and \d\.\d+); "
