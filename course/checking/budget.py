@@ -128,8 +128,8 @@ def _too_many(name, sizes, most) -> Fault:
     largest = max(sizes, key=sizes.get)
     sentence = (
         f"`{name}` holds {sum(sizes.values()):,} numbers, and this exercise allows {most:,}. "
-        f"The largest part is {str(largest)!r} with {sizes[largest]:,}. Which sizes make the model smaller, and which of its parameters "
-        f"help least?"
+        f"The largest part is {str(largest)!r} with {sizes[largest]:,}. Which sizes make the "
+        f"model smaller, and which of its parameters help least?"
     )
     return Fault("value", "too many parameters", sentence)
 
