@@ -72,7 +72,7 @@ class Run:
         *,
         total_steps,
         batch_size=32,
-        highest=1e-2,
+        highest=2e-3,
         weight_decay=0.1,
         seed=1,
     ):

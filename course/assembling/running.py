@@ -39,8 +39,9 @@ class Run:
 @lru_cache
 def trace() -> list[float]:
     """The losses that every rung must have, in nats."""
-    text = (paths.ROOT / "microgpt_ref" / "ladder" / "trace.txt").read_text("utf-8")
-    return [float(line) for line in text.splitlines() if not line.startswith("#")]
+    from microgpt_ref.ladder import textbook
+
+    return textbook.read_trace()
 
 
 @lru_cache
