@@ -25,17 +25,20 @@ def __getattr__(name):
     raise AttributeError("course has no %r; it has: %s." % (name, ", ".join(__all__)))
 
 
-def _explain_errors():
-    """In a notebook's kernel: errors with tensors are explained (`course/tensors/kernel.py`)."""
+def _prepare_kernel():
+    """In a notebook's kernel: errors with tensors are explained (`course/tensors/kernel.py`), and
+    cells that are a file of another language are known (`course/answer_file.py`)."""
     import sys
 
     if "ipykernel" in sys.modules:  # nothing is imported for it anywhere else
         try:
+            from course import answer_file
             from course.tensors import kernel
 
             kernel.install()
+            answer_file.install()
         except Exception:  # a notebook works without it
             pass
 
 
-_explain_errors()
+_prepare_kernel()

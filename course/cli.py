@@ -17,7 +17,7 @@ import typer
 from course.errors import UserError
 from course.machine.bootstrap import PROJECT
 
-LEARNERS = ("lab", "check", "watch", "progress", "assemble", "capstone", "update", "test")
+LEARNERS = ("lab", "check", "watch", "progress", "assemble", "capstone", "bench", "update", "test")
 LEARNERS += ("doctor", "book")
 AUTHORS = ("sync", "run", "numbers")
 WORDS = """\

@@ -9,7 +9,6 @@ text comes fresh. Before a file that the learner touched is replaced, all of it 
 from __future__ import annotations
 
 import copy
-import datetime
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +100,7 @@ def _carry_out(plan: Change, one: Copy, before: bytes, nb: dict | None, dry_run:
     In this order, so that a stop at any point loses nothing.
     """
     if plan.action != "fresh":
-        plan.backup = _backup_name(plan.path)
+        plan.backup = workcopy.backup_name(plan.path)
         plan.sentence = plan.sentence.format(backup=plan.backup.name)
     if dry_run:
         return plan
@@ -116,16 +115,6 @@ def _carry_out(plan: Change, one: Copy, before: bytes, nb: dict | None, dry_run:
         notebooks.write(plan.path, nb)
     workcopy.remember(one)
     return plan
-
-
-def _backup_name(path: Path) -> Path:
-    """`NAME.ipynb.bak-2026-11-21`, with -2, -3, ... behind it where that is taken."""
-    first = path.with_name(f"{path.name}.bak-{datetime.date.today().isoformat()}")
-    name, number = first, 1
-    while name.exists():
-        number += 1
-        name = first.with_name(f"{first.name}-{number}")
-    return name
 
 
 def _orphans() -> list[Change]:

@@ -7,6 +7,7 @@ this before anything is installed.
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 from dataclasses import dataclass
@@ -76,6 +77,16 @@ def copy_missing(which: str | None = None) -> list[Path]:
 def remember(copy: Copy) -> None:
     """Keeps the course's file as it is now as the origin of the learner's copy."""
     write_bytes(copy.origin, copy.fresh())
+
+
+def backup_name(path: Path) -> Path:
+    """`NAME.ipynb.bak-2026-11-21`, with -2, -3, ... behind it where that is taken."""
+    first = path.with_name(f"{path.name}.bak-{datetime.date.today().isoformat()}")
+    name, number = first, 1
+    while name.exists():
+        number += 1
+        name = first.with_name(f"{first.name}-{number}")
+    return name
 
 
 def create(path: Path, data: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from course import paths
-from course.machine import testing
+from course.machine import testing, turns
 
 # Before anything imports numpy or torch.
 testing.quiet_environment()
@@ -12,6 +12,11 @@ testing.quiet_environment()
 def pytest_addoption(parser):
     """Adds `--chapter`."""
     parser.addoption("--chapter", metavar="NN", help="only the tests that belong to this chapter")
+
+
+def pytest_configure(config):
+    """Lets tests that measure time run alone."""
+    turns.register(config)
 
 
 def pytest_collection_modifyitems(config, items):

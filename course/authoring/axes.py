@@ -1,4 +1,8 @@
-"""The axes of the running score's chart: from parameters and nats to places, and the grid."""
+"""What charts share (colours, letters, marks), and the axes of the running score.
+
+Letters are laid out at the size that a telephone needs (11 pixels and more where 640 units are 328
+wide); where the picture is wider they shrink in place, so nothing can begin to overlap.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,30 @@ from course.authoring.models import Model
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 640, 64, 624, 56, 470  # the plot, in units of the view box
 SIZE = 22  # of the letters where the picture is narrow; they are laid out at this size
+RADIUS = 9  # of a mark
+STYLE = """
+  svg {
+    --page: #f5f7fa; --card: #fff; --ink: #1c2430; --line: #6b7785; --grid: #dfe4ea;
+    --trained: #08519c; --counted: #b34700;
+    font-family: system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif;
+  }
+  @media (prefers-color-scheme: dark) {
+    svg {
+      --page: #1d242e; --card: #12171e; --ink: #e9edf2; --line: #94a0ae; --grid: #2b343f;
+      --trained: #7dc8ff; --counted: #ffb066;
+    }
+  }
+  text { fill: var(--ink); font-size: 22px; }
+  @media (min-width: 480px) { text { font-size: 18px; } }
+  @media (min-width: 600px) { text { font-size: 16px; } }
+  text.counted { fill: var(--counted); } text.trained { fill: var(--trained); }
+  .name { paint-order: stroke; stroke: var(--card); stroke-width: 5px; stroke-linejoin: round; }
+  .grid { stroke: var(--grid); } .lead { stroke: var(--line); stroke-width: 1.5; }
+  .nothing { stroke: var(--line); stroke-width: 2; stroke-dasharray: 7 5; }
+  .counted rect { fill: var(--card); } .trained circle { fill: var(--trained); }
+  .counted :is(rect, path) { stroke: var(--counted); stroke-width: 3; }
+  .trained path { stroke: var(--trained); stroke-width: 3; }
+"""
 
 
 class Scales:
@@ -42,6 +70,14 @@ def text_at(text: str, x: float, y: float, anchor: str = "start", kind: str = "l
     """A text whose middle is at the height y, whatever its size; as SVG."""
     at = f'x="{x:.1f}" y="{y:.1f}" dy=".35em" text-anchor="{anchor}"'
     return f'<text class="{kind}" {at}>{escape(text, quote=False)}</text>'
+
+
+def shape(kind: str, x: float, y: float) -> str:
+    """A mark: a dot for "trained", a square for "counted"; as SVG."""
+    if kind == "trained":
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS - 3}"/>'
+    side = 2 * RADIUS
+    return f'<rect x="{x - RADIUS:.1f}" y="{y - RADIUS:.1f}" width="{side}" height="{side}"/>'
 
 
 def grid(scales: Scales) -> list[str]:

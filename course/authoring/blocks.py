@@ -1,8 +1,8 @@
-"""The generated blocks of README.md, book/*.md and lessons: the running score, its chart, the map.
+"""The generated blocks of README.md, book/*.md and lessons: score, chart, map, ladder.
 
 A block stands between `<!-- course:score -->` and `<!-- /course:score -->`, or `course:map`, or on
-pages `course:chart`. What is between the two lines belongs to `course sync`; whoever writes there
-loses it.
+pages `course:chart` and `course:ladder`. What is between the two lines belongs to `course sync`;
+whoever writes there loses it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from html import escape
 from pathlib import Path
 
 from course import notebooks, paths
-from course.authoring import models
+from course.authoring import ladder, models
+from course.authoring.pictures import image
 from course.errors import UserError
 
 _BLOCK = re.compile(r"(<!-- *course:(\w+) *-->)(.*?)(<!-- */course:\2 *-->)", re.DOTALL)
@@ -29,8 +29,9 @@ def fill(text: str, home: Path, name: str, *, upto: str = "99") -> str:
     Raises UserError for a block that is not closed or that nobody knows how to fill.
     """
     makers = {"score": lambda: score(upto), "map": lambda: chapter_map(home)}
-    if upto == "99":  # the picture shows every chapter, so it stands on pages only
+    if upto == "99":  # these show what later chapters make, so they stand on pages only
         makers["chart"] = lambda: picture(home)
+        makers["ladder"] = lambda: ladder.block(home)
 
     def made(found: re.Match) -> str:
         opening, kind, _, closing = found.groups()
@@ -110,13 +111,7 @@ def chart_file() -> Path:
 
 def picture(home: Path) -> str:
     """The picture of the running score, as a page in the folder `home` shows it."""
-    file, alt = Path(os.path.relpath(chart_file(), home)).as_posix(), models.alt(rows())
-    if home == paths.BOOK:  # MyST: the class says that the picture knows light and dark mode
-        options = {"alt": json.dumps(alt, ensure_ascii=False), "class": "both-modes"}
-        options |= {"width": "640px", "align": "center"}
-        lines = [f":{key}: {value}" for key, value in options.items()]
-        return "\n".join([f"```{{image}} {file}", *lines, "```"])
-    return f'<img src="{file}" width="640" alt="{escape(alt)}">'
+    return image(chart_file(), models.alt(rows()), home)
 
 
 # ------------------------------------------------------------------------- the map of chapters

@@ -1,9 +1,7 @@
 """The chart of the running score: validation loss against parameters, one mark for each model.
 
 `svg` writes the picture book/_static/score.svg from the rows of the chapters' JSON. No library, no
-drawing by hand: `course sync` makes it, and the same rows give the same bytes. Letters are laid out
-at the size that a telephone needs (11 pixels and more where 640 units are 328 wide); where the
-picture is wider they shrink in place, so nothing can begin to overlap.
+drawing by hand: `course sync` makes it, and the same rows give the same bytes.
 """
 
 from __future__ import annotations
@@ -11,35 +9,24 @@ from __future__ import annotations
 from dataclasses import replace
 from html import escape
 
-from course.authoring.axes import BOTTOM, LEFT, RIGHT, SIZE, TOP, WIDTH, Scales, grid, text_at
+from course.authoring.axes import (
+    BOTTOM,
+    LEFT,
+    RADIUS,
+    RIGHT,
+    SIZE,
+    STYLE,
+    TOP,
+    WIDTH,
+    Scales,
+    grid,
+    shape,
+    text_at,
+)
 from course.authoring.labels import Box, Label, Point, Room, overlap, place, text_box, text_width
 from course.authoring.models import Model, alt, best_for_size, losses, models
 
 MANY = 14  # with more marks than this, only the best for their size are named in the plot
-RADIUS = 9  # of a mark
-_STYLE = """
-  svg {
-    --page: #f5f7fa; --card: #fff; --ink: #1c2430; --line: #6b7785; --grid: #dfe4ea;
-    --trained: #08519c; --counted: #b34700;
-    font-family: system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif;
-  }
-  @media (prefers-color-scheme: dark) {
-    svg {
-      --page: #1d242e; --card: #12171e; --ink: #e9edf2; --line: #94a0ae; --grid: #2b343f;
-      --trained: #7dc8ff; --counted: #ffb066;
-    }
-  }
-  text { fill: var(--ink); font-size: 22px; }
-  @media (min-width: 480px) { text { font-size: 18px; } }
-  @media (min-width: 600px) { text { font-size: 16px; } }
-  text.counted { fill: var(--counted); } text.trained { fill: var(--trained); }
-  .name { paint-order: stroke; stroke: var(--card); stroke-width: 5px; stroke-linejoin: round; }
-  .grid { stroke: var(--grid); } .lead { stroke: var(--line); stroke-width: 1.5; }
-  .nothing { stroke: var(--line); stroke-width: 2; stroke-dasharray: 7 5; }
-  .counted rect { fill: var(--card); } .trained circle { fill: var(--trained); }
-  .counted :is(rect, path) { stroke: var(--counted); stroke-width: 3; }
-  .trained path { stroke: var(--trained); stroke-width: 3; }
-"""
 
 
 def svg(rows: list[dict]) -> str:
@@ -57,7 +44,7 @@ def svg(rows: list[dict]) -> str:
         'aria-labelledby="title">',
         f'<title id="title">{escape(alt(rows))}</title>',
         "<!-- Made by `course sync` from course/checks/*.json; not to be edited by hand. -->",
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         f'<rect width="{WIDTH}" height="{height}" rx="14" fill="var(--page)"/>',
         *grid(scales),
         *lines,
@@ -151,14 +138,7 @@ def _mark(one: Model, scales: Scales) -> str:
     x, y = scales.x(one.parameters), scales.y(one.loss)
     ends = (scales.y(max(one.losses)), scales.y(min(one.losses)))
     spread = f'<path d="M{x:.1f} {ends[0]:.1f}V{ends[1]:.1f}"/>' if len(one.losses) > 1 else ""
-    return f'<g class="{one.kind}" data-row="{one.number}">{spread}{_shape(one.kind, x, y)}</g>'
-
-
-def _shape(kind: str, x: float, y: float) -> str:
-    if kind == "trained":
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS - 3}"/>'
-    side = 2 * RADIUS
-    return f'<rect x="{x - RADIUS:.1f}" y="{y - RADIUS:.1f}" width="{side}" height="{side}"/>'
+    return f'<g class="{one.kind}" data-row="{one.number}">{spread}{shape(one.kind, x, y)}</g>'
 
 
 def _foot(marks: list[Model], scales: Scales, key: list[str]) -> tuple[list[str], int]:
@@ -168,7 +148,7 @@ def _foot(marks: list[Model], scales: Scales, key: list[str]) -> tuple[list[str]
         if any(one.kind == kind for one in marks):
             x -= text_width(kind, SIZE)
             parts.append(text_at(kind, x, TOP / 2, "start", f"label {kind}"))
-            parts.append(f'<g class="{kind}">{_shape(kind, x - 18, TOP / 2)}</g>')
+            parts.append(f'<g class="{kind}">{shape(kind, x - 18, TOP / 2)}</g>')
             x -= 46
     y = BOTTOM + 50
     title = f"parameters (each step: {10**scales.leap} times more)"

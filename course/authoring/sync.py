@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course import notebooks, paths
-from course.authoring import blocks, chart
+from course.authoring import blocks, chart, ladder
 from course.errors import UserError
 from course.notebooks import shown, source
 
@@ -142,14 +142,15 @@ def exercise_from(solution: dict, name: str) -> dict:
     not closed or that stands in a cell that nbgrader does not know as a solution.
     """
     import nbformat
-    from nbgrader.preprocessors import ClearOutput, ClearSolutions
+
+    from course.authoring import stubs
 
     quiet = logging.getLogger("course.authoring.sync")
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False
     nb = nbformat.from_dict(copy.deepcopy(solution))
     nb.cells = [cell for cell in nb.cells if "solution" not in notebooks.tags(cell)]
-    for tool in (ClearSolutions(log=quiet), ClearOutput(log=quiet)):
+    for tool in stubs.tools(quiet):
         before = copy.deepcopy(nb.cells)  # nbgrader changes a cell before it complains about it
         try:
             nb, _ = tool.preprocess(nb, {})
@@ -211,6 +212,8 @@ def makers(which: str | None):
         if page.exists():
             yield lambda page=page: _page(page)
     yield _chart
+    if ladder.measured_file().exists():
+        yield _ladder
 
 
 def _notebook(path: Path) -> Product:
@@ -235,6 +238,12 @@ def _page(path: Path) -> Product:
 def _chart() -> Product:
     path, text = blocks.chart_file(), chart.svg(blocks.rows())
     stale = () if _text(path) == text else ("is not what the numbers say",)
+    return Product(path, text, stale)
+
+
+def _ladder() -> Product:
+    path, text = ladder.chart_file(), ladder.picture(ladder.published())
+    stale = () if _text(path) == text else ("is not what was measured",)
     return Product(path, text, stale)
 
 

@@ -10,6 +10,7 @@ in the place of the length. Standard library only.
 from __future__ import annotations
 
 from course.checking import messages as say
+from course.checking import messages_c_run as of_c
 from course.checking import messages_class as of_class
 from course.checking import messages_found as tell
 from course.checking.cases import Case, is_script, see
@@ -102,6 +103,9 @@ def _dtype(cases) -> str:
 def _stub(exercise, answer, cases) -> Fault | None:
     entry = exercise.entry
     for case in cases:
+        told = case.got.error.fault if isinstance(case.got.error, say.Told) else None
+        if told and told.outcome in ("not started", "not graded"):
+            return told
         if isinstance(case.got.error, NotImplementedError):
             blamed = blame(case.got.error, answer)
             name = blamed.function if blamed else entry
@@ -138,6 +142,8 @@ def _exception(exercise, answer, reference, cases) -> Fault | None:
     for case in cases:
         if case.raised:
             error, blamed = case.got.error, blame(case.got.error, answer)
+            if isinstance(error, say.Told):
+                return error.fault
             call = case.text(len(case.got.value) + 1 if case.is_script else None)
             if exercise.kind != "class":
                 return tell.exception(call, error, blamed, exercise.promise)
@@ -186,6 +192,8 @@ def _wrong(exercise, cases, names) -> Fault:
 
 
 def _symptom(exercise, cases, names) -> tuple | None:
+    if exercise.kind == "file" and all(isinstance(case.expected.value, dict) for case in cases):
+        return _symptom_of_an_array(exercise, cases)
     rows = []
     for case in cases:
         both = case.expected.value, case.got.value
@@ -195,6 +203,18 @@ def _symptom(exercise, cases, names) -> tuple | None:
             rows.append((*both, _sizes(case.probe, names)))
     expected, got, sizes = ([row[i] for row in rows] for i in range(3))
     return diagnose(expected, got, sizes, exercise.close)
+
+
+def _symptom_of_an_array(exercise, cases) -> tuple | None:
+    """The same where each answer is a dict of arrays: of the first array that has one."""
+    for key in cases[0].expected.value:
+        both = [(case.expected.value, case.got.value) for case in cases]
+        expected, got = ([one.get(key) for one in side] for side in zip(*both, strict=True))
+        if known := diagnose(expected, got, None, exercise.close):
+            cause, sentence = known
+            told = of_c.rounded(key) if cause == "rounding" else f"`{key}`: {sentence}"
+            return f"{cause} {key}", told
+    return None
 
 
 def _sizes(probe, names) -> dict:

@@ -6,13 +6,14 @@ Standard library only.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from course.checking.comparing import Mismatch
-from course.checking.exercise import Exercise
-from course.checking.probing import Seen, differences, right, same_raise, see_call
+from course.checking.exercise import Exercise, resolve
+from course.checking.messages import Told
+from course.checking.probing import Seen, differences, parameters, right, same_raise, see_call
 from course.checking.scripts import is_lines, script_text, see_script, values_text
-from course.checking.words import call_text, full
+from course.checking.words import call_by_names, call_text, full
 
 
 def is_script(exercise: Exercise, probe) -> bool:
@@ -68,12 +69,18 @@ class Case:
         """How it would be typed; of a script the steps up to number `upto`."""
         if self.is_script:
             return script_text(self.probe, self.exercise.entry, upto)
+        if self.exercise.kind == "file":  # its entry is the file, not the function
+            reference = resolve(self.exercise.reference)
+            names = [one.name for one in parameters(reference) or ()]
+            return call_by_names(reference.__name__.lstrip("_"), self.probe, names)
         return call_text(self.exercise.entry, self.probe)
 
     def differences(self) -> list[tuple[str, Mismatch]]:
         """(the call, how its value differs); of a script each step for itself."""
         one = self.exercise
         found = differences(self.expected, self.got, one.close, one.allow_mutation)
+        if one.kind == "file":
+            found = [replace(each, path=_in_array(each.path)) for each in found]
         if not self.is_script:
             return [(self.text(), each) for each in found]
         told = []
@@ -92,7 +99,21 @@ class Case:
             parts = [] if seen.error and not seen.value else [full(seen.value)]
             if lines:
                 parts = list(filter(None, [values_text(self.probe, seen)]))
-            parts += [f"raised {type(seen.error).__name__}"] if seen.error else []
+            if isinstance(seen.error, Told):
+                parts += [f"stopped: {seen.said}"]
+            elif seen.error:
+                parts += [f"raised {type(seen.error).__name__}"]
             parts += [f"changed {key} to {full(new)}" for key, (_, new) in seen.changed.items()]
             shown[name] = "; ".join(parts)
         return shown
+
+
+def _in_array(path: str) -> str:
+    """`['dw'][1][2]`, a place in a dict of arrays, in words."""
+    found = re.fullmatch(r"\['(\w+)'\](.*)", path)
+    if not found:
+        return path
+    row = re.fullmatch(r"\[(\d+)\]\[(\d+)\]", found[2])
+    if row:
+        return f" in row {row[1]}, column {row[2]} of `{found[1]}`"
+    return f" in `{found[1]}{found[2]}`"

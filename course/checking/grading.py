@@ -161,6 +161,17 @@ def _file(exercise, answer, rng) -> Judged:
         loaded = load(path)
     except KeyboardInterrupt:
         raise
+    except say.Told as told:
+        return Judged(told.fault)
     except BaseException as error:
         return Judged(tell.loader_failed(exercise.entry, error))
-    return judge_calls(exercise, loaded, rng)
+    return _with_warning(judge_calls(exercise, loaded, rng), getattr(loaded, "warning", ""))
+
+
+def _with_warning(judged: Judged, warning: str) -> Judged:
+    """What a compiler warned of belongs to a wrong answer, where there is room for it."""
+    if judged.fault and warning and judged.fault.outcome in ("shape", "nan", "symptom", "value"):
+        longer = f"{judged.fault.sentence} {warning}"
+        if warning not in judged.fault.sentence and len(longer.split()) <= 80:
+            judged.fault = judged.fault._replace(sentence=longer)
+    return judged

@@ -20,6 +20,18 @@ class Fault(NamedTuple):
     sentence: str
 
 
+class Told(Exception):
+    """Raised by a loader, or by what it loaded, where it can say itself what went wrong.
+
+    Its text is what happened, the same for equal mistakes; fault: what the learner reads. value:
+    what came back all the same, to be compared with what a misconception gives.
+    """
+
+    def __init__(self, what: str, fault: Fault, value: object = None):
+        super().__init__(what)
+        self.fault, self.value = fault, value
+
+
 @dataclass
 class Judged:
     """What the judge of one kind found. fault: None when it is right; note: said on passing."""

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from course.checking.comparing import Mismatch, alike, mismatches
+from course.checking.messages import Told
 from course.checking.plain import dtype, plain
 
 
@@ -61,6 +62,8 @@ def run(seen: Seen, work: Callable[[], object]) -> None:
         except BaseException as error:  # SystemExit too: it must not end the notebook
             seen.error = error
             seen.said = text_of(error)
+            if isinstance(error, Told):
+                seen.value = plain(error.value)
 
 
 def changes(names, before, after) -> dict:

@@ -128,6 +128,15 @@ def call_text(entry: str, probe, keywords=None, width: int = 100) -> str:
     return cut(f"{entry}({', '.join(words)})", width)
 
 
+def call_by_names(function: str, probe, names) -> str:
+    """A call as a program in another language would write it: lists by name, the rest by value."""
+    words = [
+        name if isinstance(one, list) else _argument(one)
+        for name, one in zip(names, probe, strict=False)
+    ]
+    return cut(f"{function}({', '.join(words)})", 100)
+
+
 def _argument(value) -> str:
     if hasattr(type(value), "__next__"):  # to look into an iterator would use it up
         return f"<{type_name(value)}>"

@@ -34,12 +34,13 @@ def _follow(room) -> None:
     from course.errors import UserError
     from course.marking import grader, report, watching
 
-    before = None
-    for nb in watching.saves(room.notebook):
+    before, folder = None, room.notebook.parent
+    files = watching.files_of(room.exercises, folder)
+    for nb in watching.saves(room.notebook, beside=files):
         if isinstance(nb, UserError):
             print(nb, flush=True)
             continue
-        after = watching.fingerprints(nb, room.exercises)
+        after = watching.fingerprints(nb, room.exercises, folder)
         if before is not None:
             ids = watching.changed(before, after)
             if ids:

@@ -202,6 +202,12 @@ def descendants(pid: int) -> list:
 def kill_all(process: subprocess.Popen, token: str) -> None:
     """Kills a process that was started with `apart()` and MARK=token, and all that it started."""
     started = descendants(process.pid)
+    kill_group(process)
+    _kill_marked(token, started)
+
+
+def kill_group(process: subprocess.Popen) -> None:
+    """Kills a process that was started with `apart()`, and its group."""
     if os.name == "posix":
         with contextlib.suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -212,7 +218,6 @@ def kill_all(process: subprocess.Popen, token: str) -> None:
     with contextlib.suppress(OSError):
         process.kill()
     process.wait()
-    _kill_marked(token, started)
 
 
 def _kill_marked(token: str, started: list) -> None:

@@ -9,6 +9,7 @@ import warnings
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from course.answer_file import file_of
 from course.marking.reading import Changes, Order
 
 REACHES = frozenset({"exec", "eval", "globals", "locals", "get_ipython"})  # names out of texts
@@ -38,7 +39,12 @@ NO_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 @lru_cache(maxsize=1024)
 def names_in(source: str) -> Names:
-    """The names of a cell with this source. A cell that is no Python may do anything with any."""
+    """The names of a cell with this source. A cell that is no Python may do anything with any.
+
+    A cell that is a file of another language (`%%answer`) has none.
+    """
+    if file_of(source):
+        return Names()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a text such as "\d" the learner hears elsewhere
         try:

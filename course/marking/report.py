@@ -12,7 +12,17 @@ from pathlib import Path
 from course.checking.exercise import Exercise
 from course.notebooks import shown
 
-RESULTS = ("passed", "not yet", "not started", "stopped", "missing", "twice", "open", "broken")
+RESULTS = (
+    "passed",
+    "not yet",
+    "not started",
+    "stopped",
+    "missing",
+    "twice",
+    "open",
+    "broken",
+    "not graded",  # this machine cannot: it has no compiler
+)
 
 
 @dataclass
@@ -55,7 +65,7 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether everything that can be graded passed."""
-        return all(row.result in ("passed", "open") for row in self.rows)
+        return all(row.result in ("passed", "open", "not graded") for row in self.rows)
 
     def summary(self) -> str:
         """ "3 of 10 passed, 12 of 40 points; next: ch01-sample"."""
@@ -65,7 +75,9 @@ class Report:
             f"{sum(row.points for row in passed)} of {sum(row.points for row in graded)} points"
         )
         line = f"{len(passed)} of {len(graded)} passed, {points}"
-        left = [row.id for row in graded if row.result != "passed"]
+        absent = [row.id for row in graded if row.result == "not graded"]
+        line += f"; not graded on this machine: {', '.join(absent)}" if absent else ""
+        left = [row.id for row in graded if row.result not in ("passed", "not graded")]
         if left:
             return f"{line}; next: {left[0]}"
         waiting = [row.id for row in self.rows if row.result == "open"]
@@ -80,7 +92,12 @@ def unreadable(notebook: Path, exercises: list[Exercise], why: str) -> Report:
 
 # --------------------------------------------------------------------------------------- looks
 
-COLOURS = {"passed": "green", "not started": "dim", "open": "blue"}  # all others: yellow
+COLOURS = {
+    "passed": "green",
+    "not started": "dim",
+    "open": "blue",
+    "not graded": "blue",
+}  # all others: yellow
 
 
 @contextlib.contextmanager

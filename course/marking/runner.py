@@ -21,6 +21,7 @@ import threading
 import time
 from pathlib import Path
 
+from course import answer_file
 from course.checking import engine, exercise
 from course.errors import UserError
 from course.marking.failures import NoInput, failure_of
@@ -101,7 +102,7 @@ def _grade(one, job: dict, shell) -> dict:
         return {"outcome": "broken", "why": str(why)}
     if failure and not stub and not verdict.ok:
         return failure
-    code = hashlib.sha256(engine.source_of(answers[0]).encode()).hexdigest()[:12]
+    code = hashlib.sha256(engine.source_of(answers[0], one.kind).encode()).hexdigest()[:12]
     told = {"outcome": verdict.outcome, "sentence": verdict.sentence, "cause": verdict.cause}
     return {**told, "code": code}
 
@@ -133,6 +134,7 @@ def _shell():
     shell.set_hook("show_in_pager", lambda self, data, *args, **more: print(data))
     # A learner's `!command` belongs to our process group, so that it ends with us.
     shell.system = shell.system_raw
+    answer_file.install(shell)
     builtins.input = getpass.getpass = _no_input
     return shell
 
@@ -173,7 +175,9 @@ def _limit_memory(allowed: int) -> None:
             for line in Path("/proc/self/status").read_text().splitlines()
             if line.startswith("VmData:")
         )
-        resource.setrlimit(resource.RLIMIT_DATA, (now + allowed, now + allowed))
+        most = resource.getrlimit(resource.RLIMIT_DATA)[1]  # kept for programs that it starts
+        soft = now + allowed if most == resource.RLIM_INFINITY else min(now + allowed, most)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, most))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, OSError, ValueError, StopIteration):
         pass  # Windows, macOS: the parent's watch alone

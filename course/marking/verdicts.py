@@ -30,9 +30,8 @@ def told(one: Exercise, child: Child) -> tuple[str, str]:
         return "not yet", _nothing(one, result)
     if outcome == "broken":
         return "broken", f"`{one.id}` cannot be graded: the course itself is wrong. {result['why']}"
-    if outcome in ("passed", "open"):
-        return outcome, result["sentence"]
-    return "not started" if outcome == "not started" else "not yet", result["sentence"]
+    same = ("passed", "open", "not started", "not graded")
+    return outcome if outcome in same else "not yet", result["sentence"]
 
 
 def something_is_missing(child: Child) -> bool:
