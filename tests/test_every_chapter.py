@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from course import notebooks, paths
+from course import answer_file, notebooks, paths
 from course.authoring import blocks, cells, stale
 from course.checking import exercise
 from course.notebooks import grade_id, is_code, nbgrader, source, tags
@@ -96,6 +96,9 @@ def test_plain_python_refuses_what_a_browser_lacks(tmp_path):
 @every
 def test_every_exercise_says_not_started_as_shipped(one, tmp_path):
     code = [cell for cell in notebooks.read(one.exercise)["cells"] if is_code(cell)]
+    files = [cell for cell in code if answer_file.file_of(source(cell))]
+    assert all(answer_file.STUB in source(cell) for cell in files)
+    code = [cell for cell in code if cell not in files]  # no Python: their checks find no file
     checks = [k for k, cell in enumerate(code) if (grade_id(cell) or "").endswith("-check")]
     graded = {e.id for e in exercise.load(one.number).EXERCISES if e.kind != "open"}
     assert {grade_id(code[k]).removesuffix("-check") for k in checks} == graded and graded

@@ -161,10 +161,12 @@ INLINE vec max_lanes(vec v) {
 }
 
 // exp(x) for x <= 0, to a relative error of 2e-7 (0 below -87, where floats end). x = n ln 2 + f
-// with n whole and |f| <= ln 2 / 2: a polynomial gives exp(f), and n is added to the exponent.
+// with n whole and |f| <= ln 2 / 2: a polynomial gives exp(f), and n is added to the exponent. ln 2
+// comes in two parts, so that the larger one times n is exact.
 INLINE vec exp_negative(vec x) {
     const ivec n = __builtin_convertvector(x * 1.44269504f - 0.5f, ivec);  // towards 0: rounded
-    const vec f = x - __builtin_convertvector(n, vec) * 0.693147182f;
+    const vec whole = __builtin_convertvector(n, vec);
+    const vec f = x - whole * 0.693359375f + whole * 2.12194440e-4f;
     vec y = 0.0418979749f + f * 0.00829030667f;
     y = 1 + f * (0.999999702f + f * (0.499991506f + f * (0.166676372f + f * y)));
     return (vec)(((uvec)y + ((uvec)n << 23)) & (uvec)(x > -87.0f));

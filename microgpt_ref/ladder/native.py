@@ -206,6 +206,18 @@ def flat_docs(token_docs, vocab_size: int) -> tuple[array, array]:
     return tokens, array("i", accumulate(lengths, initial=0))
 
 
+def flat_params(state_dict, code: str) -> array:
+    """All parameters in a row. Raises ValueError for one that is no number, or not finite."""
+    try:
+        params = array(code, chain.from_iterable(chain.from_iterable(state_dict.values())))
+        right = math.isfinite(sum(params))
+    except (TypeError, OverflowError):  # not numbers, or far too large
+        right = False
+    if not right:
+        raise ValueError("Each parameter must be a finite number, neither nan nor inf.")
+    return params
+
+
 def call(library, code, state_dict, token_docs, num_steps, batch_size, total_steps, n_head):
     """Calls `train` of a compiled rung; code: "d" where its numbers are doubles, "f" for floats.
 
@@ -218,10 +230,7 @@ def call(library, code, state_dict, token_docs, num_steps, batch_size, total_ste
     total_steps = whole("total_steps", total_steps or max(1, num_steps))
     token_docs = token_docs[: max(1, num_steps * batch_size)]  # the rest is never read
     tokens, starts = flat_docs(token_docs, sizes[0])
-    rows = chain.from_iterable(state_dict.values())
-    params = array(code, chain.from_iterable(rows))
-    if not math.isfinite(sum(params)):
-        raise ValueError("A parameter is not finite; give numbers that are neither nan nor inf.")
+    params = flat_params(state_dict, code)
     losses = array("d", [0.0]) * num_steps
     blocks = (array("i", sizes), params, tokens, starts, losses)
     at = [ctypes.c_void_p(block.buffer_info()[0]) for block in blocks]

@@ -41,10 +41,11 @@ def step_flops(n: int, **sizes) -> int:
 
 
 def mean_flops(token_docs, block_size=16, **sizes) -> float:
-    """The mean of step_flops over documents."""
-    return sum(step_flops(min(block_size, len(d) - 1), **sizes) for d in token_docs) / len(
-        token_docs
-    )
+    """The mean of step_flops over documents. Raises ValueError where there is nothing to learn."""
+    if min(map(len, token_docs), default=0) < 2:
+        raise ValueError("token_docs must hold a document, and each document two tokens or more.")
+    flops = [step_flops(min(block_size, len(tokens) - 1), **sizes) for tokens in token_docs]
+    return sum(flops) / len(flops)
 
 
 def parameter_bytes(parameters: int, number_size: int) -> int:
@@ -75,9 +76,12 @@ def bandwidth(size: int, seconds: float = 0.2) -> float:
     """The most bytes a second that one core reads from a block of `size` bytes, over and over.
 
     A block of 16 KB stays in the first cache, one of 256 KB in the second, one of 256 MB in none.
+    Raises ValueError for less than 512 bytes.
     """
+    if size < 512:
+        raise ValueError(f"size is {size} bytes; give 512 or more, a sweep of the eight vectors.")
     library = native.compiled(native.HERE / "peak.c", *native.FAST, native.FUSED)
-    count = max(1, size // 512) * 128  # numbers; whole sweeps of eight vectors
+    count = size // 512 * 128  # numbers; whole sweeps of eight vectors
     block, result = array("f", bytes(4 * count + 64)), array("f", [0.0])
     start = -(-block.buffer_info()[0] // 64) * 64
 
@@ -120,5 +124,10 @@ def attainable(flops_per_byte: float, peak: float, bandwidth: float) -> float:
 
 
 def floor_seconds(token_docs, peak: float, **sizes) -> float:
-    """No program takes less for one document: its multiply-adds, at the peak of the core."""
+    """No program takes less for one document: its multiply-adds, at the peak of the core.
+
+    Raises ValueError for a peak that is not above 0.
+    """
+    if not peak > 0:
+        raise ValueError(f"peak is {peak}; give FLOPs a second, above 0.")
     return mean_flops(token_docs, **sizes) / peak
