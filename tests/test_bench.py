@@ -221,6 +221,7 @@ def test_what_is_not_installed_is_a_row_that_says_so(tmp_path, monkeypatch):
         assert runs[need].state == "missing" and words in runs[need].why
 
 
+@pytest.mark.alone
 def test_the_limit_ends_the_rounds(tmp_path):
     began = time.monotonic()
     plan = SHORT._replace(rounds=1000, block=0.2, limit=3.0)
