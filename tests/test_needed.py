@@ -51,6 +51,8 @@ def chosen(text, entry="f"):
         ([1, 2], "--- a\ni = 1\n--- e\nf = [i for j in 'ab']"),
         ([2], "--- a\ni = 1\n--- e\nf = [i for i in 'ab']"),
         ([1, 2], "--- a\ndef f(): pass\n--- e\n# in the other cell"),
+        ([1, 2], "--- a\nimport random\n--- e\ndef f(rng: random.Random): pass"),
+        ([1, 2], "--- a\nclass V: pass\n--- e\ndef f(*rest) -> list[V]: pass"),
         ([2], "--- a\ndef f(): pass\n--- e\ndef f(): return 1"),
         ([1, 2, 3], "---\nd = []\n--- a\nd.append(1)\n--- e\ndef f(): return d"),
         ([1, 2, 3], "---\nd = []\n--- a\nd[0] += 1\n--- e\ndef f(): return d"),

@@ -40,6 +40,13 @@ def read() -> dict[str, dict]:
     return {**kept, **_memory}
 
 
+def replace(everything: dict[str, dict]) -> None:
+    """Takes over progress that was kept elsewhere, as a reader's browser keeps it."""
+    if not _off() and not _write(everything):
+        _memory.clear()
+        _memory.update(everything)
+
+
 def attempt(id: str, passed: bool, code: str = "") -> None:
     """Writes down a graded attempt. The date of the first pass stays. code: its hash."""
 

@@ -165,6 +165,8 @@ class Order(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node):
         self._all(node.decorator_list, node.args.defaults, node.args.kw_defaults)
+        given = [one.annotation for one in ast.walk(node.args) if isinstance(one, ast.arg)]
+        self._all(given, node.returns)  # until Python 3.14 they are worked out here
         self._bind(node.name)
 
     visit_AsyncFunctionDef = visit_FunctionDef

@@ -13,10 +13,10 @@ from __future__ import annotations
 import html
 import importlib
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from course.checking.show import in_kernel
 from course.errors import UserError
 
 FOLDER = Path(__file__).resolve().parent
@@ -101,10 +101,8 @@ def kind(name: str):
 
 
 def in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this code."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return getattr(shell, "kernel", None) is not None
+    """Whether the kernel of a notebook runs this code, or that of a page of the site."""
+    return in_kernel()
 
 
 def _view(made: Widget):

@@ -52,7 +52,7 @@ export function render(el, state) {
   const stems = tokens.map(() => away.appendChild(draw("path")));
   const control = make("div", { class: "ep-control" });
   const play = make("button", { type: "button" }, "Play");
-  const [slider, count] = [make("input", { type: "range", min: 0, max: last, step: 1 }), make("output")];
+  const [slider, count] = [make("input", { type: "range", min: 0, max: last, step: 1, "aria-label": "Training step" }), make("output")];
   const label = make("label", {}, "Training step ");
   label.append(count, slider);
   control.append(play, label);

@@ -172,7 +172,7 @@ export function render(el, state, ask) {
       bar.style.setProperty("--h", (cut ? probs[token] : drawn[token]) / highest);
       bar.setAttribute("aria-label", there ? `${long(token)}: ${cut ? "cut" : number(drawn[token])}` : long(token));
       const [above, , below] = bar.children;
-      above.textContent = drawn[token] >= 0.05 ? drawn[token].toFixed(2) : "";
+      above.dataset.value = drawn[token] >= 0.05 ? drawn[token].toFixed(2) : ""; // the label says it in full
       below.textContent = signs[token];
     });
     const words = there ? before + likely(kept, drawn) : before;
@@ -323,6 +323,7 @@ html[data-theme="dark"] .next-token, [data-jp-theme-light="false"] .next-token {
 .next-token .nt-bar { display: flex; flex-direction: column; justify-content: end; align-items: center; height: 8.5rem; min-width: 0;
   font: inherit; color: inherit; background: transparent; border: 0; padding: 0; cursor: pointer; border-radius: .2rem; }
 .next-token .nt-bar span { font-size: .66rem; line-height: 1rem; height: 1rem; width: 0; display: flex; justify-content: center; }
+.next-token .nt-bar span::before { content: attr(data-value); }
 .next-token .nt-bar i { width: 76%; height: calc(var(--h, 0) * (100% - 2.4rem)); min-height: 1px; background: rgb(var(--ink)); transition: height .15s; }
 .next-token .nt-bar b { font-weight: 400; line-height: 1.4rem; height: 1.4rem; }
 .next-token .nt-end b { font-size: 1.3rem; font-weight: 700; }
