@@ -74,10 +74,10 @@ def analyse(nb: dict) -> list[Cell]:
         except ValueError as why:
             one.problem = str(why)
             continue
-        imported = _imported(tree)
+        names = imported(tree)
         if shown := _SHOWN.match(notebooks.source(cell)):
-            imported.append(shown[1].replace("/", "."))
-        one.third_party = {name for name in imported if not _is_standard(name)}
+            names.append(shown[1].replace("/", "."))
+        one.third_party = {name for name in names if not _is_standard(name)}
         if not one.third_party:
             one.tagged = {tag[6:] for tag in notebooks.tags(cell) if tag.startswith("needs:")}
         _Names(one).run(tree)
@@ -139,7 +139,7 @@ def _parses(text: str) -> bool:
 # ---------------------------------------------------------------------------- what is imported
 
 
-def _imported(tree: ast.AST) -> list[str]:
+def imported(tree: ast.AST) -> list[str]:
     """Every module the tree imports, with dots; `from a.b import c` gives `a.b` and `a.b.c`."""
     found = []
     for node in ast.walk(tree):
@@ -159,7 +159,7 @@ def _is_standard(name: str) -> bool:
         if not file.is_file():
             return True  # a package, or `from microgpt_ref.bigram import count_ngrams`: no module
         tree = ast.parse(file.read_text(encoding="utf-8"))
-        return all(_is_standard(other) for other in _imported(tree) if other != name)
+        return all(_is_standard(other) for other in imported(tree) if other != name)
     return top in ("course", "__future__", "") or top in sys.stdlib_module_names
 
 

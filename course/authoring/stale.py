@@ -83,7 +83,7 @@ def _stale_outputs(one: paths.Chapter, path: Path) -> list[Finding]:
             for name, lines in _long_objects(text):
                 what = f"cell {k} shows `{name}`, {lines} lines, unfolded"
                 found.append(Finding(where, what, "tag it hide-input"))
-    if blocks.planned(one).get("browser"):
+    if blocks.planned(one).get("browser") is True:
         found += [Finding(where, sentence, "edit the cell") for sentence in cells.violations(nb)]
     return found
 
