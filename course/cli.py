@@ -18,7 +18,7 @@ from course.errors import UserError
 from course.machine.bootstrap import PROJECT
 
 LEARNERS = ("lab", "check", "watch", "progress", "assemble", "capstone", "bench", "update", "test")
-LEARNERS += ("doctor", "book")
+LEARNERS += ("doctor", "book", "pdf")
 AUTHORS = ("sync", "run", "numbers")
 WORDS = """\
 From Bigram to Storyteller: build a language model yourself, from counting to GPU kernels.

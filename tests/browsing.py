@@ -15,10 +15,11 @@ import pytest
 
 from course.authoring import book
 from course.errors import UserError
+from course.machine import turns
 from course.paths import ROOT
+from course.site import pdf
 
 SCRIPTS = Path(__file__).with_name("browser")
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
 def browser() -> dict[str, str]:
@@ -26,15 +27,13 @@ def browser() -> dict[str, str]:
 
     Where something is missing the test is skipped with the reason; under CI it fails with it.
     """
-    chromium = os.environ.get("COURSE_CHROMIUM") or next(
-        filter(None, map(shutil.which, CHROMIUMS)), None
-    )
+    chromium = pdf.chromium()
     if shutil.which("node") is None:
         _without("there is no Node.js (`node`) on this machine")
     if chromium is None:
         _without("there is no Chromium on this machine (COURSE_CHROMIUM can name one)")
     try:
-        packages = book.node_packages(ROOT, ["playwright-core"])
+        packages = book.node_packages(ROOT, ["playwright-core", "axe-core"])
     except UserError as why:
         _without(str(why))
     return {**os.environ, "COURSE_CHROMIUM": chromium, "COURSE_NODE_MODULES": str(packages)}
@@ -44,6 +43,22 @@ def _without(reason: str) -> None:
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(f"Under CI the browser tests must run, but {reason}.")
     pytest.skip(f"{reason}: the browser tests need it")
+
+
+def built(folder: Path) -> Path:
+    """The folder of the built site, below pytest's `folder` of this run.
+
+    Of several workers the first one that asks builds it, and the others wait for it.
+    """
+    if turns.fcntl is None:
+        return book.build(ROOT, folder / "site").parent
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of the whole run, which holds one for each worker
+    done = folder / "site.done"
+    with open(folder / "site.lock", "w") as lock, turns.held(lock, turns.fcntl.LOCK_EX):
+        if not done.exists():
+            done.write_text(str(book.build(ROOT, folder / "site").parent), encoding="utf-8")
+    return Path(done.read_text(encoding="utf-8"))
 
 
 @contextlib.contextmanager

@@ -1,6 +1,11 @@
-"""What every test runs under: one thread, no mark in the reader's progress; and `--chapter NN`."""
+"""What every test runs under: one thread, no mark in the reader's progress; and `--chapter NN`.
+
+And what several files of tests read: the built site.
+"""
 
 from __future__ import annotations
+
+import pytest
 
 from course import paths
 from course.machine import testing, turns
@@ -33,3 +38,11 @@ def pytest_collection_modifyitems(config, items):
         (kept if mine else left).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The folder of the site as built from this checkout, for reading; strict: no warning."""
+    import browsing  # here, because this file is also tried out where it stands alone
+
+    return browsing.built(tmp_path_factory.getbasetemp())

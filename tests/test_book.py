@@ -63,12 +63,6 @@ class Page(html.parser.HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The folder of the built site; strict, so a warning fails every test here."""
-    return book.build(ROOT, tmp_path_factory.mktemp("site")).parent
-
-
-@pytest.fixture(scope="module")
 def pages(site):
     """The address of each page of the table of contents, and the page."""
     toc = book.contents()
@@ -199,7 +193,8 @@ def small(tmp_path):
     for folder in ("chapters", "exercises", "course/widgets"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "book" / "_config.yml").write_text(
-        "title: Small\nsphinx: {config: {language: en}}\n"
+        "title: Small\nsphinx: {config: {language: en, html_theme_options: "
+        "{use_fullscreen_button: false}}}\n"
     )
     (tmp_path / "book" / "_toc.yml").write_text("format: jb-book\nroot: index\n")
     (tmp_path / "book" / "index.md").write_text("# Small\n\nOne page, $x$.\n")
@@ -327,7 +322,8 @@ def seen(site, pages):
     """What a browser met on the whole site; the screenshots lie in book/_build/shots."""
     env = browsing.browser()
     with browsing.served(site) as base:
-        return browsing.drive("site.mjs", base, BOOK / "_build" / "shots", *pages, env=env)
+        shots = BOOK / "_build" / "shots"
+        return browsing.drive("site.mjs", base, shots, *pages, env=env, timeout=900)
 
 
 def test_no_request_leaves_the_site_and_nothing_is_missing(seen):

@@ -3,7 +3,7 @@
 `build` stages its input below `book/_build/source` first: the pages of book/, the lessons, the
 exercises and the widgets, as copies. So Jupyter Book sees only what belongs on the site, and a
 chapter needs one line in `book/_toc.yml`; its exercises are added beneath it here. Then
-MathJax goes beside the pages, because a reader's browser asks no other host for anything.
+MathJax and Pyodide go beside the pages, because a reader's browser asks no other host for anything.
 """
 
 from __future__ import annotations
@@ -21,29 +21,31 @@ from pathlib import Path
 
 from course.errors import UserError
 from course.paths import ROOT
+from course.site import finish, front, live, markdown, runtime
 
 # A live widget's output refers to a kernel that is gone; the text/html beside it is for the page.
 WIDGET_OUTPUT = "application/vnd.jupyter.widget-view+json"
-OFFLINE = "Formulas need MathJax, which npm downloads once; everything else works without it."
+OFFLINE = "Formulas and live cells need packages that npm downloads once; all else works without."
 
 
 def build(root: Path = ROOT, out: Path | None = None, *, strict: bool = True, say=print) -> Path:
     """Build the site of the checkout `root` from the committed outputs; return its index.html.
 
     out: the folder that is to hold `_build`, by default book/.
-    strict: a warning is an error, and so is missing MathJax. Otherwise warnings go to `say`, and
-    without npm formulas stay on the page as their TeX source.
-    Raises UserError: a chapter without a line in the table of contents or the reverse, MathJax
+    strict: a warning is an error, and so are missing packages of npm. Otherwise warnings go to
+    `say`, and without npm formulas stay on the page as their TeX source, and no cell runs.
+    Raises UserError: a chapter without a line in the table of contents or the reverse, npm
     not to be had, or warnings (the sentence lists them).
     """
     out = out or root / "book"
     html = out / "_build" / "html"
     try:
-        packages = node_packages(root, ["mathjax", "@mathjax/mathjax-newcm-font"], say=say)
+        needed = ["mathjax", "@mathjax/mathjax-newcm-font", *runtime.PACKAGES]
+        packages = node_packages(root, needed, say=say)
     except UserError as why:
         if strict:
-            raise UserError(f"{why} (`course book --no-strict` shows them as TeX.)") from None
-        say(f"{why} They are shown as TeX.")
+            raise UserError(f"{why} (`course book --no-strict` builds the rest.)") from None
+        say(f"{why} Formulas are shown as TeX.")
         packages = None
 
     shutil.rmtree(html, ignore_errors=True)  # a page that was removed must not stay on the site
@@ -78,6 +80,10 @@ def build(root: Path = ROOT, out: Path | None = None, *, strict: bool = True, sa
     _write(html / ".nojekyll", "")  # else GitHub Pages leaves out folders such as _static
     if packages:
         add_mathjax(packages, html / "_static" / "mathjax")
+        runtime.add(packages, html / "_static" / "live")
+    live.add(root, html)
+    markdown.add(contents(root), source, html)
+    finish.add(html)  # last: it names every inline script of every page
     return index
 
 
@@ -159,6 +165,7 @@ def stage(root: Path, source: Path) -> Path:
             _write(source / folder / notebook.name, json.dumps(_for_the_page(notebook)))
     for module in sorted((root / "course" / "widgets").glob("*.mjs")):
         _write(source / "_static" / "widgets" / module.name, module.read_text(encoding="utf-8"))
+    front.stage(root, source)
     _write(source / "_config.yml", (root / "book" / "_config.yml").read_text(encoding="utf-8"))
     _write(source / "_toc.yml", yaml.safe_dump(toc, sort_keys=False, allow_unicode=True))
     return source
@@ -174,6 +181,10 @@ def _for_the_page(path: Path) -> dict:
         if cell.get("cell_type") == "markdown":
             text = notebooks.source(cell)
             cell["source"] = re.sub(r"\]\(\.\./book/", "](../", text)
+        elif notebooks.is_code(cell) and cell.get("id"):
+            # MyST-NB makes a class of each tag: so live/page.mjs finds the cell on the page.
+            tags = [*notebooks.tags(cell), f"cell-{cell['id']}"]
+            cell.setdefault("metadata", {})["tags"] = tags
         for output in cell.get("outputs", []):
             if isinstance(output.get("data"), dict):
                 output["data"].pop(WIDGET_OUTPUT, None)
@@ -214,7 +225,7 @@ def node_packages(root: Path = ROOT, needed: list[str] = (), *, say=print) -> Pa
     npm = shutil.which("npm")
     if npm is None:
         raise UserError(f"npm was not found: install Node.js 20 or newer. {OFFLINE}")
-    say("Installing MathJax (and what drives the browser tests) with npm, once ...")
+    say("Installing MathJax, Pyodide and what drives the browser tests with npm, once ...")
     (book / "_build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=book / "_build", prefix="npm-") as folder:
         fresh = Path(folder)

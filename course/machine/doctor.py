@@ -27,7 +27,7 @@ TOOLS = {
     "git": (("git",), "`git pull` brings new chapters"),
     "browser": (
         ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge"),
-        "the tests that drive a browser",
+        "`course pdf`, and the tests that drive a browser",
     ),
     "Node.js": (("node",), "`course book`, which builds the web site"),
     "C compiler": (("cc", "gcc", "clang", "cl"), "torch.compile, and the C rungs of the ladder"),

@@ -3,7 +3,7 @@
 import { createRequire } from "node:module";
 import path from "node:path";
 
-const packages = path.resolve(process.env.COURSE_NODE_MODULES ?? "book/node_modules");
+export const packages = path.resolve(process.env.COURSE_NODE_MODULES ?? "book/node_modules");
 const { chromium } = createRequire(path.join(packages, "-"))("playwright-core");
 
 export function launch() {
@@ -18,6 +18,29 @@ export function launch() {
       "--disable-component-update",
       "--disable-sync",
     ],
+  });
+}
+
+/** Waits until a page of the site is all there: formulas, fonts, widgets, and the buttons where cells run. */
+export async function settled(page) {
+  await page.evaluate(async () => {
+    await window.MathJax?.startup?.promise;
+    await document.fonts.ready;
+  });
+  if (await page.locator('meta[name="course-page"]').count()) await page.locator(".live-panel").waitFor();
+  await page.waitForLoadState("networkidle");
+}
+
+/**
+ * Waits until a page that just changed its size or its colours stands still, however busy the machine is: two
+ * frames until it is told, then longer than the theme's own timers take, and two frames until it is drawn.
+ */
+export function still(page) {
+  return page.evaluate(async () => {
+    const frames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    await frames();
+    await new Promise((done) => setTimeout(done, 400));
+    await frames();
   });
 }
 

@@ -2,7 +2,7 @@
 // node site.mjs BASE_URL SHOTS_FOLDER PAGE ...
 import fs from "node:fs";
 import path from "node:path";
-import { launch, report } from "./browser.mjs";
+import { launch, report, settled, still } from "./browser.mjs";
 
 const [base, shots, ...pages] = process.argv.slice(2);
 fs.mkdirSync(shots, { recursive: true });
@@ -32,12 +32,7 @@ async function open(url, { theme = "light", width = 1280, ...options } = {}) {
     if (["error", "warning"].includes(message.type())) found.errors.push(`${url}: ${message.text()}`);
   });
   await page.goto(base + url, { waitUntil: "load" });
-  // MathJax and the widgets come after the page itself
-  await page.evaluate(async () => {
-    await window.MathJax?.startup?.promise;
-    await document.fonts.ready;
-  });
-  await page.waitForLoadState("networkidle");
+  await settled(page);
   return { context, page, loaded };
 }
 
@@ -99,7 +94,7 @@ for (const url of pages) {
       .evaluateAll((all) => all.filter((el) => el.querySelector(":scope > [role=group]")).map((el) => el.dataset.widget));
     for (const width of [1280, 360]) {
       await page.setViewportSize({ width, height: 800 });
-      await page.waitForTimeout(400); // the side bars slide away
+      await still(page);
       const name = `${url.replace(/\.html$/, "").replaceAll("/", "-")}-${theme}-${width}.png`;
       await page.screenshot({ path: path.join(shots, name), fullPage: true });
       seen.wide[`${theme} ${width}`] = await page.evaluate(() => document.documentElement.scrollWidth);
