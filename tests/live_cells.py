@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from pathlib import Path
 
@@ -15,6 +16,18 @@ TIMED = re.compile(
     r"\d[\d.,]* (?=(times|s|ms|µs|seconds|minutes|hours|days)\b)|(?<=times )\d[\d.,]*"
 )
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")
+ALL = os.environ.get("COURSE_ALL_CELLS", "") not in ("", "0")
+# Left out else: the cells that took longest, on two busy cores, and those that need what they make.
+LONG = {
+    "chapters/01_bigram.ipynb": "ngrams-2 ngrams-3 ngrams-6 ngrams-8 score",  # 15 of 24 s
+    "chapters/02_autograd.ipynb": "network-8 network-9 zeroing-4 cost cost-2",  # 22 of 28 s
+    "chapters/05_gpt.ipynb": "file-10 file-11 write-2 inside",  # 140 of 146 s
+}
+
+
+def left(name: str) -> set[str]:
+    """The ids of the cells of the notebook `name` that are left out; see LONG."""
+    return set() if ALL else set(LONG.get(name, "").split())
 
 
 def cells(path: Path) -> list[list[str]]:

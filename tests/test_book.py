@@ -319,7 +319,7 @@ def test_npm_is_asked_once_and_leaves_nothing_half_done(small, monkeypatch):
 
 @pytest.fixture(scope="module")
 def seen(site, pages):
-    """What a browser met on the whole site; the screenshots lie in book/_build/shots."""
+    """What a browser met on the whole site; with COURSE_SHOTS=1, screenshots too."""
     env = browsing.browser()
     with browsing.served(site) as base:
         shots = BOOK / "_build" / "shots"

@@ -11,6 +11,7 @@ import math
 import os
 import random
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -541,19 +542,20 @@ def test_an_interrupt_ends_node(started, monkeypatch):
 def test_warm_it_is_thousands_of_times_as_fast_as_the_textbook(started):
     """Oracle: textbook.py in the same run, in turns; the claim is 2,300x, the slack 1.5.
 
-    Minima, because other programs on the machine can only add to a time.
+    Other programs on the machine add to a time, and not to all alike: so the median of the rounds.
     """
-    slow, fast = [], []
+    rounds = []
     with javascript.Session() as session:
         session.train(*started, 1000)
         for _ in range(4):
             began = time.process_time()
             textbook.train(*started, 2, total_steps=1000)
-            slow.append((time.process_time() - began) / 2)
+            slow, fast = (time.process_time() - began) / 2, []
             for _ in range(8):
                 session.train(*started, 200, total_steps=1000)
                 fast.append(session.seconds / 200)
-    assert min(slow) / min(fast) > 2300 / 1.5, (slow, fast)
+            rounds.append(slow / statistics.median(fast))
+    assert statistics.median(rounds) > 2300 / 1.5, rounds
 
 
 @needs_node

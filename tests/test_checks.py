@@ -129,7 +129,8 @@ def test_there_are_checks_to_test():
 @pytest.mark.parametrize("one", EXERCISES)
 def test_the_right_answer_passes(one):
     answer = right_answer(one) if one.kind != "open" else "an essay"
-    for seed in SEEDS:
+    seeds = SEEDS if one.kind != "training" else SEEDS[:1]  # it scores the same held-out names
+    for seed in seeds:
         verdict = judged(one, answer, seed)
         assert verdict.ok, f"probes of seed {seed}: {verdict.sentence}"
 

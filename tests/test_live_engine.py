@@ -16,7 +16,6 @@ import functools
 import gzip
 import http.server
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -33,7 +32,6 @@ from course.checking.exercise import load
 from course.site import finish, live, outputs, runtime
 
 CHAPTERS = ["01", "02", "03", "04", "05"]
-ALL = os.environ.get("COURSE_ALL_CELLS", "") not in ("", "0")
 
 
 class Log(http.server.SimpleHTTPRequestHandler):
@@ -134,20 +132,12 @@ OTHERWISE = {
 }
 
 
-# Left out: the cells that took longest, on two busy cores, and those that need what they make.
-LONG = {
-    "chapters/01_bigram.ipynb": "ngrams-2 ngrams-3 ngrams-6 ngrams-8 score",  # 15 of 24 s
-    "chapters/02_autograd.ipynb": "network-8 network-9 zeroing-4 cost cost-2",  # 22 of 28 s
-    "chapters/05_gpt.ipynb": "file-10 file-11 write-2 inside",  # 140 of 146 s
-}
-
-
 @pytest.mark.parametrize("number", CHAPTERS)
 def test_lessons_say_in_the_page_what_is_committed(play, number):
     lesson = paths.chapter(number).lesson
     name = lesson.relative_to(paths.ROOT).as_posix()
     runs = {one["id"] for one in live.page(paths.ROOT, lesson, "lesson")["cells"] if one["runs"]}
-    left = set() if ALL else set(LONG.get(name, "").split())
+    left = live_cells.left(name)
     assert left < runs
     chosen = [one for one in live_cells.cells(lesson) if one[0] in runs - left]
     expected = live_cells.committed(lesson)
@@ -186,7 +176,7 @@ def graded(number: str) -> list[list[str]]:
     return [*cells(chapter.exercise), *mistakes, *cells(chapter.solution)]
 
 
-@pytest.mark.parametrize("number", ["01", "02", "04", "05"] if ALL else ["01"])
+@pytest.mark.parametrize("number", ["01", "02", "04", "05"] if live_cells.ALL else ["01"])
 def test_checks_say_in_the_page_what_they_say_in_a_notebook(play, number, monkeypatch):
     monkeypatch.setenv("COURSE_NO_PROGRESS", "1")
     cells = graded(number)

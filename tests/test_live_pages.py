@@ -217,7 +217,8 @@ def test_the_right_answer_passes_and_the_page_keeps_the_score(path_of):
     assert "Passed" in found["right"]["verdict"]["text"] and found["right"]["verdict"]["good"]
     assert re.fullmatch(r"Passed on \d{4}-\d\d-\d\d, 2 attempts", found["right"]["mark"])
     assert re.fullmatch(
-        r"You have passed 1 of \d+ exercises, in 2 attempts\.", found["right"]["score"]
+        r"You have passed 1 of the \d+ exercises with a check, in 2 attempts\.",
+        found["right"]["score"],
     )
     assert "Show it all the same" in found["unasked"]  # before an attempt, on request
     first = asked["exercise"]["right"].strip().splitlines()[0]

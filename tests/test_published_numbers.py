@@ -142,6 +142,8 @@ def command_lines(page):
     for block in re.findall(r"```(?:bash|sh|shell|console)\n(.*?)```", text, re.DOTALL):
         for line in block.splitlines():
             words = shlex.split(line, comments=True)
+            if ">" in words:
+                words = words[: words.index(">")]  # what the shell does with the output
             if words:
                 yield words
 

@@ -1,15 +1,16 @@
 // Asks axe-core what is wrong with each page for who cannot see, or cannot use a mouse; tests/test_site.py
-// judges it. node axe.mjs BASE_URL PAGE ...
+// judges it. node axe.mjs BASE_URL COLOURED PAGE ...; COLOURED: the pages whose colours are asked for, with commas
 import fs from "node:fs";
 import path from "node:path";
-import { launch, packages, report, settled, still } from "./browser.mjs";
+import { each, launch, packages, report, settled, still } from "./browser.mjs";
 
-const [base, ...pages] = process.argv.slice(2);
+const [base, coloured, ...pages] = process.argv.slice(2);
 const source = fs.readFileSync(path.join(packages, "axe-core", "axe.min.js"), "utf8");
 const browser = await launch();
 const found = {};
 
-// Colours take axe most of its time, those of code above all: of them site.mjs measures each, in every look.
+// Colours take axe most of its time, those of code above all. site.mjs measures each colour on every page, in
+// every look; axe is the second opinion.
 const COLOUR_RULES = ["color-contrast", "link-in-text-block"];
 const SHAPE = { rules: Object.fromEntries(COLOUR_RULES.map((rule) => [rule, { enabled: false }])) };
 const COLOURS = { runOnly: COLOUR_RULES };
@@ -33,7 +34,7 @@ function problems(page, options, but) {
   }, [options, but]);
 }
 
-for (const url of pages) {
+await each(pages, async (url) => {
   found[url] = {};
   const context = await browser.newContext({ reducedMotion: "reduce" });
   const page = await context.newPage();
@@ -41,6 +42,7 @@ for (const url of pages) {
   await settled(page);
   await page.evaluate(source);
   for (const { theme, width, options, but } of LOOKS) {
+    if (options === COLOURS && !coloured.split(",").includes(url)) continue;
     await page.emulateMedia({ colorScheme: theme });
     await page.setViewportSize({ width, height: 800 });
     await page.waitForFunction((theme) => document.documentElement.dataset.theme === theme, theme);
@@ -48,6 +50,6 @@ for (const url of pages) {
     (found[url][`${theme} ${width}`] ??= []).push(...(await problems(page, options, but)));
   }
   await context.close();
-}
+});
 await browser.close();
 report(found);

@@ -68,6 +68,15 @@ export async function openLab(browser, url, height) {
   return { page, errors, darken };
 }
 
+/** Calls act(item) for each item, three at a time: a page waits more than it works. */
+export async function each(items, act) {
+  const waiting = [...items];
+  const one = async () => {
+    while (waiting.length) await act(waiting.shift());
+  };
+  await Promise.all([one(), one(), one()]);
+}
+
 /** Writes what was found as JSON, the last line of the output, and ends with exit status 0. */
 export function report(found) {
   process.stdout.write(`\n${JSON.stringify(found)}\n`);

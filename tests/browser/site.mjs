@@ -1,8 +1,8 @@
 // Reads the built site as people do, and reports what happened; tests/test_book.py judges it.
-// node site.mjs BASE_URL SHOTS_FOLDER PAGE ...
+// node site.mjs BASE_URL SHOTS_FOLDER PAGE ...; with COURSE_SHOTS set it also takes a picture of each whole page.
 import fs from "node:fs";
 import path from "node:path";
-import { launch, report, settled, still } from "./browser.mjs";
+import { each, launch, report, settled, still } from "./browser.mjs";
 
 const [base, shots, ...pages] = process.argv.slice(2);
 fs.mkdirSync(shots, { recursive: true });
@@ -80,10 +80,12 @@ function tooFaint() {
   return [...faint].map(([what, text]) => `${what}: ${text}`);
 }
 
-for (const url of pages) {
+await each(pages, async (url) => {
   const seen = (found.pages[url] = { wide: {}, faint: {}, theme: {} });
+  const { context, page, loaded } = await open(url);
   for (const theme of ["light", "dark"]) {
-    const { context, page, loaded } = await open(url, { theme });
+    await page.emulateMedia({ colorScheme: theme });
+    await still(page);
     seen.theme[theme] = await page.evaluate(() => document.documentElement.dataset.theme);
     seen.loaded = [...new Set(loaded)]; // a new context has an empty cache: this is what a first visit loads
     seen.asked = await page.locator(".math").count();
@@ -96,13 +98,13 @@ for (const url of pages) {
       await page.setViewportSize({ width, height: 800 });
       await still(page);
       const name = `${url.replace(/\.html$/, "").replaceAll("/", "-")}-${theme}-${width}.png`;
-      await page.screenshot({ path: path.join(shots, name), fullPage: true });
+      if (process.env.COURSE_SHOTS) await page.screenshot({ path: path.join(shots, name), fullPage: true });
       seen.wide[`${theme} ${width}`] = await page.evaluate(() => document.documentElement.scrollWidth);
       seen.faint[`${theme} ${width}`] = await page.evaluate(tooFaint);
     }
-    await context.close();
   }
-}
+  await context.close();
+});
 
 {
   // The button goes round auto, light, dark; what was chosen holds on the next page.

@@ -96,7 +96,7 @@ export class Score {
   show(progress) {
     const passed = this.graded.filter(([id]) => progress[id]?.passed);
     const attempts = this.graded.reduce((sum, [id]) => sum + (progress[id]?.attempts ?? 0), 0);
-    const of = `of ${this.graded.length} exercises`;
+    const of = `of the ${this.graded.length} exercises with a check`;
     const text = `You have passed ${passed.length} ${of}${attempts ? `, in ${count(attempts, "attempt")}` : " so far"}.`;
     if (this.said.textContent !== text) this.said.textContent = text;
     for (const [k, [id, { title }]] of this.graded.entries()) {

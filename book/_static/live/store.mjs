@@ -128,7 +128,14 @@ export class Store {
   }
 }
 
-const left = () => JSON.parse(localStorage.getItem(NAME) ?? "[]");
+/** What `leave` left; nothing where the browser keeps no such thing, or somebody has spoilt it. */
+function left() {
+  try {
+    return JSON.parse(localStorage.getItem(NAME)).filter(([key, what]) => key.includes("#") && "text" in what);
+  } catch {
+    return [];
+  }
+}
 
 /** The same text is kept once, its latest place; and not while it is the text itself. */
 function unlike(earlier, text) {
