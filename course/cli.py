@@ -1,7 +1,8 @@
 """The `course` command: one file of `course/commands/` for each word, found by globbing.
 
 A command module has a function of its own name, annotated for typer, and imports whatever is heavy
-inside it. It may set `CONTEXT`, typer's context settings, to pass foreign options on.
+inside it. It may set `CONTEXT`, typer's context settings, to pass foreign options on. A module that
+has several commands, such as `course cohort init`, has a typer application called `app` instead.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from course.machine.bootstrap import PROJECT
 
 LEARNERS = ("lab", "check", "watch", "progress", "assemble", "capstone", "bench", "update", "test")
 LEARNERS += ("doctor", "book", "pdf")
+INSTRUCTORS = ("cohort",)
 AUTHORS = ("sync", "run", "numbers")
 WORDS = """\
 From Bigram to Storyteller: build a language model yourself, from counting to GPU kernels.
@@ -34,8 +36,22 @@ def names() -> list[str]:
         for path in (Path(__file__).parent / "commands").glob("*.py")
         if not path.stem.startswith("_")
     }
-    known = [name for name in (*LEARNERS, *AUTHORS) if name in found]
+    known = [name for name in (*LEARNERS, *INSTRUCTORS, *AUTHORS) if name in found]
     return known + sorted(found.difference(known))
+
+
+def _panel(name: str) -> str:
+    if name in INSTRUCTORS:
+        return "For instructors"
+    return "For authors" if name in AUTHORS else "For learners"
+
+
+class InOrder(typer.core.TyperGroup):
+    """Lists the commands in the order of `names`; typer lists groups of commands last."""
+
+    def list_commands(self, ctx) -> list[str]:
+        """The commands' names."""
+        return [name for name in names() if name in self.commands]
 
 
 def _show_version(wanted: bool) -> None:
@@ -47,7 +63,12 @@ def _show_version(wanted: bool) -> None:
 def build(chosen: list[str]) -> typer.Typer:
     """The typer application with the `chosen` commands."""
     # Plain tracebacks: a bug of ours should be readable and short enough to send.
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+    app = typer.Typer(
+        cls=InOrder,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+    )
 
     @app.callback(help=WORDS)
     def course(
@@ -59,9 +80,13 @@ def build(chosen: list[str]) -> typer.Typer:
 
     for name in chosen:
         module = importlib.import_module(f"course.commands.{name}")
-        panel = "For authors" if name in AUTHORS else "For learners"
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, rich_help_panel=_panel(name))
+            continue
         settings = getattr(module, "CONTEXT", None)
-        app.command(name, rich_help_panel=panel, context_settings=settings)(getattr(module, name))
+        app.command(name, rich_help_panel=_panel(name), context_settings=settings)(
+            getattr(module, name)
+        )
     return app
 
 

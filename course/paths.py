@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
 SOLUTIONS = ROOT / "solutions"
 EXERCISES = ROOT / "exercises"
-WORK = ROOT / "work"
+# At a hub one installation serves many learners, and each works in a folder of their own.
+WORK = Path(os.environ.get("COURSE_WORK") or ROOT / "work")
 CHECKS = ROOT / "course" / "checks"
 BOOK = ROOT / "book"
 
@@ -76,6 +78,19 @@ def with_extras(which: str | None = None) -> list[Chapter]:
     """
     found = chapters() if which is None else [chapter(which)]
     return [each for one in found for each in (one, *extras(one))]
+
+
+def exercise_notebook(which: str) -> tuple[Chapter, Chapter]:
+    """(the chapter, its exercise notebook) for a chapter's name, or for that of an extra notebook.
+
+    The two are the same but for an extra one, such as `10_cuda`. Raises UserError.
+    """
+    wanted = str(which).strip().removesuffix(".ipynb")
+    for one in chapters():
+        for extra in extras(one):
+            if extra.name == wanted:
+                return one, extra
+    return chapter(which), chapter(which)
 
 
 def chapter(which: str) -> Chapter:

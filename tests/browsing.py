@@ -15,9 +15,8 @@ import pytest
 
 from course.authoring import book
 from course.errors import UserError
-from course.machine import turns
+from course.machine import chromium, turns
 from course.paths import ROOT
-from course.site import pdf
 
 SCRIPTS = Path(__file__).with_name("browser")
 
@@ -27,19 +26,20 @@ def browser() -> dict[str, str]:
 
     Where something is missing the test is skipped with the reason; under CI it fails with it.
     """
-    chromium = pdf.chromium()
+    program = chromium.find()
     if shutil.which("node") is None:
-        _without("there is no Node.js (`node`) on this machine")
-    if chromium is None:
-        _without("there is no Chromium on this machine (COURSE_CHROMIUM can name one)")
+        without("there is no Node.js (`node`) on this machine")
+    if program is None:
+        without("there is no Chromium on this machine (COURSE_CHROMIUM can name one)")
     try:
         packages = book.node_packages(ROOT, ["playwright-core", "axe-core"])
     except UserError as why:
-        _without(str(why))
-    return {**os.environ, "COURSE_CHROMIUM": chromium, "COURSE_NODE_MODULES": str(packages)}
+        without(str(why))
+    return {**os.environ, "COURSE_CHROMIUM": program, "COURSE_NODE_MODULES": str(packages)}
 
 
-def _without(reason: str) -> None:
+def without(reason: str) -> None:
+    """Skips the test with this reason, which ends no sentence; under CI it fails instead."""
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(f"Under CI the browser tests must run, but {reason}.")
     pytest.skip(f"{reason}: the browser tests need it")

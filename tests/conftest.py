@@ -25,10 +25,18 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Keeps the tests of one chapter, as `course.machine.testing.belongs` tells them."""
+    """Keeps the tests of one chapter, as `course.machine.testing.belongs` tells them.
+
+    Several workers begin with the longest files.
+    """
     which = config.getoption("--chapter")
-    if which is None:
-        return
+    if which is not None:
+        _keep(which, config, items)
+    if hasattr(config, "workerinput"):
+        items[:] = [items[k] for k in testing.longest_first([item.path for item in items])]
+
+
+def _keep(which, config, items):
     chapter = paths.chapter(which)
     modules = testing.modules_of(chapter)
     kept, left = [], []

@@ -22,6 +22,8 @@ LONG = {
     "chapters/01_bigram.ipynb": "ngrams-2 ngrams-3 ngrams-6 ngrams-8 score",  # 15 of 24 s
     "chapters/02_autograd.ipynb": "network-8 network-9 zeroing-4 cost cost-2",  # 22 of 28 s
     "chapters/05_gpt.ipynb": "file-10 file-11 write-2 inside",  # 140 of 146 s
+    "solutions/02_autograd.ipynb": "open open-check",  # 11 of 12 s
+    "solutions/05_gpt.ipynb": "open open-check",  # 36 of 37 s
 }
 
 

@@ -82,6 +82,7 @@ def test_the_table_has_every_row_and_every_sentence(capsys):
         f"Python {'.'.join(map(str, sys.version_info[:3]))}",
         "one thread",
         "4 names of 4, 7, 8 and 9 positions",
+        "Not among them: Triton",
     ):
         assert one in sentences
     assert "busy" not in told

@@ -91,7 +91,7 @@ class Clone:
             self.copy(f"course/{name}.py")
         for name in ("__init__", "bootstrap", "doctor", "install", "packages"):
             self.copy(f"course/machine/{name}.py")
-        for name in ("processes", "testing"):
+        for name in ("chromium", "processes", "testing"):
             self.copy(f"course/machine/{name}.py")
         self.write("course/cli.py", CLI)
         self.write("backend.py", BACKEND)

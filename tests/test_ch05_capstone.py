@@ -19,7 +19,6 @@ from capstoning import LIST, STEPS, graded, lines, printed, shared
 
 from course import cli, paths
 from course.capstone import grading, report, running, source, trace, words
-from course.capstone.box import Box
 from course.capstone.diagnosis import Search, run_with
 from course.capstone.lists import fresh_list
 from course.capstone.mistakes import IN_LOSSES
@@ -28,6 +27,7 @@ from course.capstone.rows import PARTS, Row
 from course.capstone.rows_losses import CHANCE
 from course.capstone.running import Outcome
 from course.errors import UserError
+from course.sandbox.box import Box
 
 SOLUTION = paths.SOLUTIONS / "05_capstone.py"
 SOLVED = sorted((Path(__file__).parent / "capstone").glob("*.py"))

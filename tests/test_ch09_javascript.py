@@ -486,8 +486,7 @@ def test_a_session_measures_node_itself(started):
         began = time.perf_counter()
         session.train(*started, 400)
         wall = time.perf_counter() - began
-        assert nothing < session.seconds < wall * os.cpu_count()
-        assert nothing < 0.01
+        assert nothing < session.seconds / 20 and session.seconds < wall * os.cpu_count()
         assert 2e7 < session.peak_bytes < 2e8
 
 

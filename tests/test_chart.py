@@ -463,7 +463,9 @@ def test_pages_show_the_picture_from_where_they_stand(toy):
 
 def test_a_lesson_cannot_show_what_comes_after_it():
     text = "<!-- course:chart --><!-- /course:chart -->"
-    with pytest.raises(UserError, match=r"block course:chart; known: course:score, course:map\.$"):
+    with pytest.raises(
+        UserError, match=r"block course:chart; known: course:score, course:map, course:gpu\.$"
+    ):
         blocks.fill(text, paths.CHAPTERS, "the cell", upto="01")
 
 

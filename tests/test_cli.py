@@ -166,6 +166,16 @@ def test_what_belongs_to_a_chapter(file, parameters, mine):
     assert testing.belongs(file, parameters, "01", {"bigram", "data"}) is mine
 
 
+def test_workers_begin_with_the_longest_files():
+    """Those are there, the others follow by their number of tests, and no file is torn apart."""
+    assert all((ROOT / name).is_file() for name in testing.LONGEST)
+    assert len(set(testing.LONGEST)) == len(testing.LONGEST)
+    files = ["tests/a.py", "tests/b.py", "tests/b.py", "solutions/06_train.ipynb", "tests/b.py"]
+    files += ["chapters/06_train.ipynb", "tests/test_site.py", "tests/a.py"]
+    order = testing.longest_first([ROOT / file for file in files])
+    assert order == [6, 3, 5, 1, 2, 4, 0, 7]
+
+
 def test_the_modules_that_a_chapter_uses(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     for name in ("CHAPTERS", "SOLUTIONS", "CHECKS"):
@@ -264,7 +274,7 @@ def test_on_several_workers(tmp_path):
 # --- course doctor -----------------------------------------------------------------------------
 
 
-def test_doctor_finds_nothing_wrong_here_and_is_quick():
+def test_doctor_finds_nothing_wrong_here():
     start = time.monotonic()
     done = run("doctor", "--json")
     took = time.monotonic() - start
@@ -277,7 +287,7 @@ def test_doctor_finds_nothing_wrong_here_and_is_quick():
         r["name"] for r in report["rows"]
     }
     assert len(report["why"]) >= 3
-    assert took < 20, "it should take three seconds"
+    assert took < 60, "three seconds are usual, nearly all of them for importing PyTorch"
 
 
 def test_doctor_prints_a_table_with_each_row():

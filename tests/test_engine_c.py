@@ -16,7 +16,7 @@ import pytest
 from c_exercise import BODY, DX, EXERCISES, PROTOTYPE, RIGHT, WRONG, changed, whole
 from compilers import needs_cc, needs_cpp
 
-from course.checking import c_build, engine, store
+from course.checking import c_build, c_code, c_process, engine, store
 from course.checking.c_code import c_function, c_text
 from course.checking.c_prototype import prototype_of
 from course.checking.grading import grade
@@ -357,10 +357,15 @@ def test_an_attack_ends_in_one_sentence_and_leaves_nothing(
 ):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
-    began = time.monotonic()
+    started, run = [], c_process.run
+    monkeypatch.setattr(c_process, "run", lambda *a, **k: started.append(a[0][0]) or run(*a, **k))
+    if body.startswith("pause"):
+        monkeypatch.setattr(c_code, "WAIT", 3)  # it takes nothing but time
     verdict = judged(whole(body, INCLUDES))
     assert verdict.outcome == "exception" and part in verdict.sentence, verdict.sentence
-    assert time.monotonic() - began < 60  # once, not for every probe
+    theirs = next(one for one in started if one.endswith("program"))
+    if part != "exit code 0":
+        assert started.count(theirs) == 1, "what reached a limit is not called for every probe"
     assert _of_this(str(tmp_path)) == []
 
 

@@ -68,13 +68,16 @@ def test_requirements_name_the_constraints_and_share_nothing_with_them():
     assert not set(requirements("requirements.txt")) & set(requirements("constraints.txt"))
 
 
-def test_only_triton_is_for_linux_alone():
+def test_only_triton_and_jupyterhub_are_not_for_every_system():
     marked = {
         name: str(one.marker)
         for name, one in requirements("requirements.txt").items()
         if one.marker
     }
-    assert marked == {"triton": 'sys_platform == "linux"'}
+    assert marked == {
+        "triton": 'sys_platform == "linux"',
+        "jupyterhub": 'sys_platform != "win32"',
+    }
     assert "triton" in packages.pins("requirements.txt") or sys.platform != "linux"
 
 
@@ -216,7 +219,9 @@ def test_ci_runs_what_the_readme_names():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the script is for Debian and its kin")
-@pytest.mark.parametrize("there", [[], ["chromium", "node", "git", "fc-list", "cc", "g++"]])
+@pytest.mark.parametrize(
+    "there", [[], ["chromium", "node", "git", "fc-list", "cc", "g++", "bwrap"]]
+)
 def test_ci_installs_only_what_is_missing_and_passes_the_exit_code_on(tmp_path, there):
     """The script among stand-ins for a machine's programs, which write down their calls."""
     calls, programs = tmp_path / "calls", tmp_path / "bin"
@@ -244,7 +249,7 @@ def test_ci_installs_only_what_is_missing_and_passes_the_exit_code_on(tmp_path, 
     called = calls.read_text().splitlines()
     assert called[-1] == "python3 -m course test"
     installs = [line for line in called if line.startswith("apt-get install")]
-    wanted = "chromium fontconfig fonts-dejavu-core g++ nodejs git python3-venv"
+    wanted = "chromium fontconfig fonts-dejavu-core g++ nodejs git bubblewrap python3-venv"
     assert [line.partition("recommends ")[2] for line in installs] == ([] if there else [wanted])
     assert any(line.startswith("npm ci --prefix book") for line in called)
 

@@ -15,6 +15,7 @@ import tempfile
 import textwrap
 import time
 
+import live_cells
 import psutil
 import pytest
 from making import answer, check, code, notebook, text
@@ -517,8 +518,8 @@ def test_a_runaway_cell_ends_in_one_sentence_that_names_the_exercise(runaways, n
     assert re.fullmatch(sentence, said), said
     if result == "not yet":
         assert f"`ch99-{name}`" in said
-    # Two seconds for the cell, the rest for a start on a busy machine.
-    assert row.seconds < 2 + 15
+    # Two seconds for the cell, and the start on a machine however busy: it was not waited for.
+    assert row.seconds < 150, "half of what it would sleep"
 
 
 def test_after_runaway_cells_no_process_and_no_file_is_left(runaways):
@@ -592,7 +593,7 @@ def test_when_it_is_interrupted_nothing_stays(chapter, number):
     process = started(chapter, "check", "98")
     assert wait_until(lambda: any("sleep" in one.cmdline() for one in strays()))
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     if number == signal.SIGKILL:  # then the children notice by themselves
         assert wait_until(lambda: not strays())
         return
@@ -765,7 +766,7 @@ def test_watch_grades_on_save_and_ends_quietly(chapter):
         lines.append(process.stdout.readline())
         assert lines[-1], process.stderr.read()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert [line.split()[0] for line in lines if line.startswith("ch98")] == ["ch98-half"]
     assert lines[-1] == "1 of 1 passed, 2 of 2 points\n"
     assert (out.strip(), err, process.returncode) == ("", "", 0)
@@ -776,33 +777,82 @@ def test_watch_grades_on_save_and_ends_quietly(chapter):
 
 def real(folder):
     """The notebooks that checks grade; an extra one, such as the capstone's page, has none."""
+    known = [(one, exercise.load(one.number)) for one in paths.chapters() if one.checks.exists()]
+    named = {e.notebook or one.name for one, module in known for e in module.EXERCISES}
     found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
-    checked = [path for path in found if paths.Chapter(path.stem).checks.exists()]
+    checked = [path for path in found if path.stem in named]
     return [pytest.param(path, id=path.stem) for path in checked]
 
 
-def of_the_course(path, tmp_path):
-    """The report on a copy of one of the course's own notebooks."""
+def copied(path, tmp_path):
+    """The room of a copy of one of the course's own notebooks."""
     copy = tmp_path / path.name
     copy.write_bytes(path.read_bytes())
-    one = paths.Chapter(path.stem)
-    return grader.grade(copy, list(exercise.load(one.number).EXERCISES), one.checks)
+    return grader.room(path.stem, copy)
+
+
+# Solutions that train for long: how many steps stand there, and how many are enough to be marked.
+STEPS = {"03_mlp": ("steps, rate = 20_000,", "steps, rate = 1_000,")}
+STEPS |= {"06_train": ("total_steps=2000", "total_steps=60")}
+LOSS = 2.9  # below it in so few steps; a model that knows nothing has ln 27 = 3.296
+
+
+def shortened(room, steps):
+    """Rewrites the copy so that it trains fewer steps; returns checks that ask for LOSS only."""
+    text = room.notebook.read_text("utf-8")
+    assert text.count(steps[0]) == 1
+    room.notebook.write_text(text.replace(*steps), "utf-8")
+    checks = room.notebook.with_name(room.checks.name)
+    checks.write_bytes(room.checks.read_bytes())
+    numbers = json.loads(room.checks.with_suffix(".json").read_text("utf-8"))
+    (band,) = numbers["bands"].values()
+    band["high"] = LOSS
+    checks.with_suffix(".json").write_text(json.dumps(numbers), "utf-8")
+    return checks
 
 
 @pytest.mark.parametrize("path", real(paths.SOLUTIONS))
 def test_the_solutions_get_full_marks(path, tmp_path):
-    report = of_the_course(path, tmp_path)
-    assert report.rows
+    """Each exercise by the command's own way: its cells in a fresh process, its check, its marks.
+
+    Where a solution trains for a minute, its copy here takes few steps and its band is as wide as
+    they need; all else is what it is: the cells, the limits, the held-out names, the budget of
+    parameters. That all its steps bring it into the band that is asked for is what the same cell
+    and the same check say under nbval, in solutions/; and COURSE_ALL_CELLS=1 trains them here too.
+    """
+    room = copied(path, tmp_path)
+    steps = None if live_cells.ALL else STEPS.get(path.stem)
+    checks = shortened(room, steps) if steps else room.checks
+    report = grader.grade(room.notebook, room.exercises, checks)
+    assert {row.id for row in report.rows} == {one.id for one in room.exercises}
     wrong = {row.id: row.sentence for row in report.rows if row.result not in ("passed", "open")}
     assert wrong == {}
     assert report.remarks == []
 
 
+def test_too_few_steps_get_no_marks_with_the_band_that_is_asked_for(tmp_path):
+    """So the band decides in the test above, too."""
+    room = copied(paths.SOLUTIONS / "03_mlp.ipynb", tmp_path)
+    shortened(room, STEPS["03_mlp"])
+    (row,) = grader.grade(room.notebook, room.exercises, room.checks, only={"ch03-beat"}).rows
+    assert row.result == "not yet" and "the loss to beat is 2.0844" in row.sentence, row.sentence
+
+
+def one_of_each_kind(exercises):
+    """The first exercise of each kind that a program grades."""
+    kinds = {one.kind: one.id for one in reversed(exercises) if one.kind != "open"}
+    return set(kinds.values())
+
+
 @pytest.mark.parametrize("path", real(paths.EXERCISES))
 def test_the_exercises_as_shipped_are_not_started_yet(path, tmp_path):
-    report = of_the_course(path, tmp_path)
+    """One of each kind, because each starts a process, and most of them PyTorch. test_checks.py and
+    test_every_chapter.py ask for the same of every exercise; COURSE_ALL_CELLS=1 does so here."""
+    room = copied(path, tmp_path)
+    only = None if live_cells.ALL else one_of_each_kind(room.exercises)
+    report = grader.grade(room.notebook, room.exercises, room.checks, only=only)
     results = {row.id: row.result for row in report.rows if row.kind != "open"}
-    assert results
+    assert results and (only is None or set(results) == only)
     assert set(results.values()) == {"not started"}
     assert all("not started yet" in row.sentence for row in report.rows if row.kind != "open")
     assert report.remarks == []

@@ -169,15 +169,17 @@ def test_an_untouched_copy_is_trusted_and_a_changed_one_is_not(course, running):
     assert not notary.check_signature(from_dict(NOTEBOOK | {"cells": []}))
 
 
-def test_a_later_call_reaches_it_within_five_seconds_and_overwrites_nothing(course, running):
+def test_a_later_call_reaches_it_soon_and_overwrites_nothing(course, running):
+    """Soon: with less work than the server's start, because it does not import JupyterLab."""
     mine = course.root / "work" / "01_tiny.ipynb"
     mine.write_text("what I wrote")
-    start = time.monotonic()
+    before = psutil.Process().cpu_times()
     later = course.start()
-    said, _ = later.communicate(timeout=30)
-    took = time.monotonic() - start
+    said, _ = later.communicate(timeout=60)
+    after, server = psutil.Process().cpu_times(), psutil.Process(running[0][0].pid).cpu_times()
     assert later.returncode == 0 and running[0][1] in said
-    assert took < 5, f"{took:.1f} s"
+    took = after.children_user - before.children_user
+    assert took < server.user, f"{took:.1f} s, the server {server.user:.1f} s"
     assert mine.read_text() == "what I wrote"
     # The browser is given a file, so that the token is not in its arguments.
     page = Path(urllib.request.url2pathname(course.opened.read_text().strip()[len("file:") :]))

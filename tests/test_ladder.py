@@ -8,6 +8,7 @@ too long the NumPy rung in float64, which is held to rung 0 here and shares no c
 import copy
 import functools
 import importlib
+import importlib.util
 import random
 import shutil
 import time
@@ -19,6 +20,7 @@ import torch
 from numpy.linalg import norm
 
 from microgpt_ref import microgpt
+from microgpt_ref.kernels.cuda import native as cuda
 from microgpt_ref.ladder import RUNGS, native, numpy_gpt, textbook
 
 TRACE = textbook.read_trace()
@@ -27,16 +29,19 @@ CLOSE = {"float64": 1e-9, "float32": 1e-4}
 SCALAR = ("ladder/textbook.py", "microgpt.py")  # of one size only; test_microgpt.py has more
 FASTER = [rung for rung in RUNGS if rung.file not in SCALAR]
 SLOW_TO_START = "torch, compiled"  # seconds, for each shape that it has not met
+GPU = torch.cuda.is_available()
+INTERPRETED = "" if GPU else "Triton"  # a step takes a second
 BATCHES = (3, 2, 16)
 
 
 def each(rungs, name="", options=()):
     """The test runs once for each rung; with a name, for each of these options too. The rung that
-    is slow to start gets the first option only."""
+    is slow to start gets the first option only, and so does the interpreted one."""
     if not name:
         return pytest.mark.parametrize("rung", rungs, ids=lambda rung: rung.name)
     pairs = [(rung, one) for rung in rungs for one in options]
-    pairs = [two for two in pairs if two[0].name != SLOW_TO_START or two[1] == options[0]]
+    slow = (SLOW_TO_START, INTERPRETED)
+    pairs = [two for two in pairs if two[0].name not in slow or two[1] == options[0]]
     ids = [f"{rung.name}-{one}" for rung, one in pairs]
     return pytest.mark.parametrize(("rung", name), pairs, ids=ids)
 
@@ -60,6 +65,10 @@ def train_of(rung):
             pytest.skip(str(why))
     if rung.needs == "node" and not shutil.which("node"):
         pytest.skip("There is no node on this machine.")
+    if rung.needs == "triton" and not importlib.util.find_spec("triton"):
+        pytest.skip("There is no Triton on this machine; it runs under Linux only.")
+    if rung.needs == "cuda" and (why := cuda.available()):
+        pytest.skip(why)
     module, _, name = rung.train.partition(":")
     train = getattr(importlib.import_module(f"microgpt_ref.{module}"), name)
     train(*START, 1)
@@ -105,8 +114,9 @@ def same_form(trained, state_dict):
 @each(RUNGS)
 def test_the_trace(rung):
     """Oracle: the stored trace, as numbers and as the four digits printed. Who would take longer
-    than 20 seconds for all 1,000 steps does the first of them only."""
-    n = affordable(rung, 20, 1000)
+    than 20 seconds for all 1,000 steps does the first of them only; so do the two whose whole trace
+    test_microgpt.py compares."""
+    n = 0 if rung.file in SCALAR else affordable(rung, 20, 1000)
     n = n if n == 1000 else affordable(rung, 1, 1000)
     losses, trained = train_of(rung)(*START, n, total_steps=1000)
     assert len(losses) == n and all(type(loss) is float for loss in losses)
@@ -143,7 +153,7 @@ def test_batches(rung, batch_size):
 def test_batches_of_float32(rung, batch_size):
     """Oracle: NumPy in float64. After some hundred steps a ReLU opens in one run and not in the
     other, and each loss goes its own way; their mean does not."""
-    n = affordable(rung, 10, 1000, batch_size)
+    n = affordable(rung, 2 if rung.gpu and not GPU else 10, 1000, batch_size)
     losses, _ = train_of(rung)(*START, n, batch_size=batch_size, total_steps=1000)
     expected = oracle(n, batch_size)[0]
     assert losses[:100] == pytest.approx(expected[:100], abs=1e-5)
@@ -242,7 +252,7 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "two layers": Case(n_layer=2, batch_size=3),
+    "two layers": Case(vocab_size=9, block_size=5, n_layer=2, n_head=2, batch_size=2),
     "a larger vocabulary": Case(vocab_size=70),
     "one letter": Case(vocab_size=2),
     "a wide model": Case(n_embd=32, n_head=2),
@@ -251,6 +261,8 @@ CASES = {
     "one position": Case(vocab_size=4, block_size=1, n_embd=8, n_head=2, batch_size=3),
 }
 ODD = Case(vocab_size=7, block_size=5, n_embd=10, n_head=5, batch_size=2)
+TINY = Case(vocab_size=5, block_size=3, n_embd=8, n_head=1)
+TOO_NARROW = {"C, SIMD": "N_EMBD must be a multiple of", "Triton": "The head size is 2; give 4 to"}
 STEPS = {"num_steps": 4, "total_steps": 20}
 
 
@@ -297,19 +309,27 @@ def test_a_width_that_fits_no_vector(rung):
     try:
         compare(rung, ODD)
     except (ValueError, RuntimeError) as error:
-        assert rung.name == "C, SIMD"
-        assert "N_EMBD must be a multiple of" in str(error)
+        assert TOO_NARROW[rung.name] in str(error)
 
 
 # ---- what a call may and may not do ----------------------------------------------------------
 
 
+def quick(rung):
+    """(train, (state_dict, token_docs)) of the trace; of a tiny model for the interpreted rung."""
+    if rung.name != INTERPRETED:
+        return train_of(rung), START
+    return functools.partial(train_of(rung), n_head=TINY.n_head), by_rung_0(TINY)[:2]
+
+
 @each(FASTER)
 def test_inputs_stay_as_they_are(rung):
     """Oracle: a copy made before. What comes back shares no list with what was given."""
-    state_dict, token_docs = copy.deepcopy((START[0], START[1][:3]))
-    _, trained = train_of(rung)(state_dict, token_docs, 2, batch_size=3)
-    assert (state_dict, token_docs) == (START[0], START[1][:3])
+    train, start = quick(rung)
+    before = start[0], start[1][:3]
+    state_dict, token_docs = copy.deepcopy(before)
+    _, trained = train(state_dict, token_docs, 2, batch_size=3)
+    assert (state_dict, token_docs) == before
     given = {id(row) for w in state_dict.values() for row in (w, *w)}
     assert not given & {id(row) for w in trained.values() for row in (w, *w)}
 
@@ -327,10 +347,10 @@ def test_no_steps(rung):
 def test_the_learning_rate_falls_to_0_at_total_steps(rung):
     """Oracle: the definition. total_steps that is not given is num_steps, and with 2 in all the
     second step is half as long as the first."""
-    train = train_of(rung)
-    assert train(*START, 2) == train(*START, 2, total_steps=2)
+    train, start = quick(rung)
+    assert train(*start, 2) == train(*start, 2, total_steps=2)
     one, two, long = (
-        flat(train(*START, n, total_steps=total)[1]) for n, total in ((1, 2), (2, 2), (2, 10**6))
+        flat(train(*start, n, total_steps=total)[1]) for n, total in ((1, 2), (2, 2), (2, 10**6))
     )
     assert np.abs((two - one) - (long - one) / 2).max() <= 1e-6
 
@@ -338,8 +358,8 @@ def test_the_learning_rate_falls_to_0_at_total_steps(rung):
 @each(FASTER)
 def test_no_call_remembers_another(rung):
     """Oracle: the same call, before and after one with other documents, batches and numbers."""
-    train = train_of(rung)
-    before = train(*START, 3, batch_size=3)
-    train(before[1], START[1][100:], 2)
-    train(before[1], START[1][100:], 2, batch_size=3)
-    assert train(*START, 3, batch_size=3) == before
+    train, (state_dict, docs) = quick(rung)
+    before = train(state_dict, docs, 3, batch_size=3)
+    train(before[1], docs[::-1], 2)
+    train(before[1], docs[::-1], 2, batch_size=3)
+    assert train(state_dict, docs, 3, batch_size=3) == before

@@ -3,9 +3,9 @@
 Oracles: the same cells in CPython and the committed outputs of the notebooks; two servers that
 write down every request, one of them on an address that no page of the site may reach.
 
-Cells of lessons that take more than a few seconds there, with those that need them, and the checks
-of all chapters but one are left out, chosen by measured time: COURSE_ALL_CELLS=1 runs them too
-(some ten minutes in Chromium).
+Cells of lessons that take more than a few seconds there, with those that need them, and of all
+chapters but one the exercises after the first are left out, chosen by measured time:
+COURSE_ALL_CELLS=1 runs them too (some ten minutes in Chromium).
 """
 
 from __future__ import annotations
@@ -157,12 +157,16 @@ check(one.id, wrong() if one.kind == "value" and callable(wrong) else wrong)
 """
 
 
-def graded(number: str) -> list[list[str]]:
-    """The cells of a chapter's exercises: unanswered, with a known mistake, and solved.
+def some(number: str) -> list:
+    """Exercises of a chapter: all that a program grades (experiments are long, too); of every
+    chapter but the first only its first one, which needs no other, unless all are asked for."""
+    known = [one for one in load(number).EXERCISES if one.kind != "open"]
+    return known if number == "01" or live_cells.ALL else known[:1]
 
-    Without those that no program grades; they are experiments, and long.
-    """
-    known = [one.id for one in load(number).EXERCISES if one.kind != "open"]
+
+def graded(number: str) -> list[list[str]]:
+    """The cells of these exercises: unanswered, with a known mistake, and solved."""
+    known = [one.id for one in some(number)]
 
     def cells(path):
         nb = notebooks.read(path)
@@ -176,7 +180,7 @@ def graded(number: str) -> list[list[str]]:
     return [*cells(chapter.exercise), *mistakes, *cells(chapter.solution)]
 
 
-@pytest.mark.parametrize("number", ["01", "02", "04", "05"] if live_cells.ALL else ["01"])
+@pytest.mark.parametrize("number", ["01", "02", "04", "05"])
 def test_checks_say_in_the_page_what_they_say_in_a_notebook(play, number, monkeypatch):
     monkeypatch.setenv("COURSE_NO_PROGRESS", "1")
     cells = graded(number)
@@ -187,15 +191,13 @@ def test_checks_say_in_the_page_what_they_say_in_a_notebook(play, number, monkey
         assert there["ok"] == here["ok"], (id, told(there))
         assert live_cells.alike(told(there), told(here)), (id, told(there), told(here))
         sentences += any("not started" in text for _, text in told(there))
-    mistakes = [
-        one.misconceptions[0].sentence for one in load(number).EXERCISES if one.misconceptions
-    ]
+    mistakes = [one.misconceptions[0].sentence for one in some(number)]
     said = [told(ended) for ended in found["results"]["exercises"]]
     for sentence in mistakes:
         assert any(
             " ".join(sentence.split()) in " ".join(text.split()) for one in said for _, text in one
         )
-    assert sentences >= len(mistakes) and len(mistakes) >= 5
+    assert sentences >= len(mistakes) == len(some(number)) > 0
 
 
 # --- a session --------------------------------------------------------------------------------
@@ -233,13 +235,13 @@ def test_the_first_run_loads_python_and_says_how_far_it_is(life, site):
 
 
 def test_it_is_quick(life):
-    """The aim: a first output in 6 seconds, an edited cell in 0.2, on a quiet machine."""
+    """The aim: a first output in 6 seconds, an edited cell in 0.2, on a quiet machine. Tested are
+    ratios to the first, which a busy one does not change."""
     found, _ = life
-    assert found["first"]["after"] < 60_000
     print(
         {k: round(found[k]["after"]) for k in ("first", "edited", "second")}, found["stopped"]["ms"]
     )
-    assert found["edited"]["after"] < 1000  # these machines are shared
+    assert found["edited"]["after"] < found["first"]["after"] / 4
     assert found["second"]["after"] < found["first"]["after"]
     assert found["stopped"]["ms"] < found["first"]["after"]
 
@@ -260,7 +262,8 @@ def test_a_cell_that_prints_for_ever_does_not_freeze_the_page(life):
     assert flood["ended"]["rejected"] == "Stopped"
     assert flood["size"] == outputs.MOST_PRINTED + len(outputs.PRINTED)
     assert flood["last"].endswith(outputs.PRINTED.strip()[-60:] + "\n")
-    assert flood["pieces"] < 200 and flood["longest"] < 1000
+    assert flood["pieces"] < 200
+    assert flood["turns"] >= 15, "of 150, by a timer of the page; a frozen page has one or two"
 
 
 def test_too_much_memory_is_an_error_of_the_cell(life):
@@ -547,7 +550,7 @@ def test_the_editor_has_the_colours_of_the_page_and_the_keyboard_can_leave_it(pl
     assert {word: colours.get(word) for word in expected} == expected
     assert found["lines"] >= 5
     assert found["text"] == f"{text}\n        x"
-    assert found["told"].count("run") == found["told"].count("on") == 1
+    assert found["told"].count("run") == 2
     assert found["told"][-1] == ["changed", "new"]
     assert found["left"] == "after" and found["after"] == 0
     assert not any("pyodide" in line for line in asked)

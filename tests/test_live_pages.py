@@ -1,4 +1,8 @@
-"""Pages whose cells run, in a browser. Oracles: committed outputs, `course check`, the checks."""
+"""Pages whose cells run, in a browser. Oracles: committed outputs, `course check`, the checks.
+
+A newcomer's path leads through one lesson and its exercises; COURSE_ALL_CELLS=1 walks it in every
+chapter whose cells all run.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ import sys
 from pathlib import Path
 
 import browsing
+import live_cells
 import pytest
 
 from course import notebooks, paths
@@ -26,6 +31,9 @@ from course.site import live
 from course.workcopy import Copy
 
 WHOLE = [one for one in paths.chapters() if blocks.planned(one).get("browser") is True]
+# The same path through the pages of the other chapters takes half a minute each. Their cells and
+# checks run in test_live_engine.py, and how every page is laid out is told by test_book.py.
+WALKED = WHOLE if live_cells.ALL else WHOLE[:1]
 SHOTS = BOOK / "_build" / "shots"
 LOADED_LATER = ("pyodide", "course.zip", "codemirror", "files.json")
 
@@ -117,7 +125,7 @@ def given(one, folder):
 def paths_of(site, tmp_path_factory):
     """What a newcomer met in each chapter, and what was asked: {number: (found, given)}."""
     env = browsing.browser()
-    asked = [given(one, tmp_path_factory.mktemp(one.name)) for one in WHOLE]
+    asked = [given(one, tmp_path_factory.mktemp(one.name)) for one in WALKED]
     file = tmp_path_factory.mktemp("newcomer") / "given.json"
     file.write_text(json.dumps(asked), encoding="utf-8")
     with browsing.served(site) as base:
@@ -125,7 +133,7 @@ def paths_of(site, tmp_path_factory):
     return {one["number"]: (found[one["number"]], one) for one in asked}
 
 
-@pytest.fixture(params=[one.number for one in WHOLE])
+@pytest.fixture(params=[one.number for one in WALKED])
 def path_of(request, paths_of):
     """The same of one chapter."""
     return paths_of[request.param]

@@ -123,7 +123,7 @@ def test_the_chosen_cells_give_what_all_of_them_give(drawn, last):
     end = "\n".join([*lines, "e = [a, f(1), g(2), p]"])
     made.append(Cell(len(made) + 1, end, "e", answer=True))
     one = Exercise(id="e", kind="value", title="", entry="e")
-    assert value_of(needed(one, made)) == value_of(cells_above(one, made)), [
+    assert value_of(needed(one, made)) == value_of(cells_above(one.id, made)), [
         (cell.owner, cell.source) for cell in made
     ]
 

@@ -12,6 +12,7 @@ from course import notebooks, paths
 from course.authoring import book
 from course.commands import pdf as command
 from course.errors import UserError
+from course.machine import chromium
 from course.paths import ROOT
 from course.site import markdown, pdf
 from course.site.editing import Document
@@ -138,7 +139,8 @@ def test_solutions_are_not_in_the_book(joined):
     for chapter in paths.with_extras():
         article = joined.first("article", id=f"exercises-{chapter.name}")
         text = joined.text(article)
-        assert "NotImplementedError" in text or chapter.name == "05_capstone"
+        stubs = ("NotImplementedError", "not started yet")  # in Python, in C
+        assert any(stub in text for stub in stubs) or chapter.name == "05_capstone"
         for cell in notebooks.read(chapter.solution)["cells"] if chapter.solution.exists() else ():
             region = re.search(r"BEGIN SOLUTION\n(.*?)[#/ ]+END", notebooks.source(cell), re.DOTALL)
             if region and region[1].count("\n") > 2:
@@ -221,14 +223,14 @@ def test_the_command_says_what_it_made_and_what_is_not_right(monkeypatch, capsys
 def test_without_a_browser_a_sentence_says_so(monkeypatch, tmp_path):
     monkeypatch.delenv("COURSE_CHROMIUM", raising=False)
     monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
-    monkeypatch.setattr(pdf, "ELSEWHERE", ())
+    monkeypatch.setattr(chromium, "ELSEWHERE", ())
     with pytest.raises(UserError, match=r"There is no Chromium on this machine.*COURSE_CHROMIUM"):
         pdf.make(ROOT, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_node_a_sentence_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(pdf, "chromium", lambda: "/chromium")
+    monkeypatch.setenv("COURSE_CHROMIUM", "/chromium")
     monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
     with pytest.raises(UserError, match=r"Node\.js \(`node`\) was not found"):
         pdf.make(ROOT, tmp_path)

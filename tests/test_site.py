@@ -7,22 +7,20 @@ axe-core.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
-import io
 import json
 import os
 import re
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import browsing
+import live_cells
 import pytest
 
 from course import notebooks, paths
 from course.authoring import blocks, book, times
 from course.checking import exercise
 from course.errors import UserError
-from course.marking.report import Report, Row
 from course.paths import BOOK
 from course.site import finish, markdown
 from course.site.editing import Document
@@ -175,7 +173,8 @@ def test_every_lesson_and_every_page_of_exercises_says_how_long_it_takes(site):
 
 def test_the_minutes_of_exercises_are_those_of_their_checks():
     for one in paths.chapters():
-        minutes = sum(each.minutes for each in exercise.load(one.number).EXERCISES)
+        found = exercise.of_notebook(exercise.load(one.number), one.name)
+        minutes = sum(each.minutes for each in found)
         assert times.of_notebook(one.exercise) == f"{minutes} minutes"
 
 
@@ -217,24 +216,6 @@ def test_the_instructors_table_says_what_the_pages_say():
             times.of_notebook(one.lesson),
             times.of_notebook(one.exercise),
         ]
-
-
-def test_the_instructors_program_reads_what_course_check_writes(tmp_path, monkeypatch):
-    text = (BOOK / "instructors.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    rows = [
-        Row("ch01-a", "A", "function", 2, "passed"),
-        Row("ch01-b", "B", "function", 3, "not yet"),
-        Row("ch01-c", "C", "file", 3, "not graded"),
-        Row("ch01-open", "D", "open", 5, "open"),
-    ]
-    (tmp_path / "collected").mkdir()
-    written = {"exercises": [row.as_json() for row in Report(rows).rows]}
-    (tmp_path / "collected" / "ada.json").write_text(json.dumps(written))
-    monkeypatch.chdir(tmp_path)
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        exec(compile(program, "instructors.md", "exec"), {})
-    assert said.getvalue() == "ada 2 of 10 to read: ch01-open\n"
 
 
 def test_the_front_page_shows_the_running_score(site):
@@ -285,6 +266,7 @@ def test_links_and_figures_of_the_markdown_lead_somewhere(site, pages):
     for file in pages:
         text = (site / f"{file}.md").read_text(encoding="utf-8")
         prose = re.sub(r"^(`{3,}).*?^\1$", "", text, flags=re.MULTILINE | re.DOTALL)
+        prose = re.sub(r"(`+)[^`\n]+\1", "", prose)  # such as `kernel[grid](...)`
         for link in re.findall(r"\]\(([^)\s]+)\)", prose):
             target = urldefrag(urljoin(f"{file}.md", link))[0]
             if not urlsplit(target).scheme:
@@ -372,12 +354,18 @@ def test_code_that_holds_a_fence_gets_a_longer_one(tmp_path):
 
 @pytest.fixture(scope="module")
 def read(site):
-    """Some pages walked with the keyboard, on paper, and attacked. The first is the front page."""
+    """Some pages walked with the keyboard, on paper, and attacked. The first is the front page.
+
+    A lesson has some 300 stops, at each width: so one of them is walked, and the other printed.
+    """
     env = browsing.browser()
-    chosen = ["index.html", "chapters/01_bigram.html", "chapters/05_gpt.html"]
-    chosen += ["exercises/01_bigram.html", "search.html"]
+    walked = ["index.html", "chapters/01_bigram.html", "exercises/01_bigram.html", "search.html"]
+    printed = ["index.html", "chapters/05_gpt.html", "exercises/01_bigram.html"]
+    if live_cells.ALL:
+        walked = printed = [*walked, "chapters/05_gpt.html"]
+    given = (",".join(walked), ",".join(printed), "chapters/01_bigram.html")
     with browsing.served(site) as base:
-        return browsing.drive("reading.mjs", base, *chosen, env=env, timeout=480)
+        return browsing.drive("reading.mjs", base, *given, env=env, timeout=480)
 
 
 # Pages of each kind. test_book.py measures the colours of all; COURSE_ALL_COLOURS=1 asks axe too.
@@ -385,11 +373,16 @@ LOOKED_AT = ["chapters/02_autograd.html", "exercises/04_attention.html"]
 EVERY_COLOUR = os.environ.get("COURSE_ALL_COLOURS", "") not in ("", "0")
 
 
-def test_axe_finds_nothing_wrong_on_any_page(site, pages):
+def test_axe_finds_nothing_wrong(site, pages):
+    """Every page that is written by hand, one lesson and one page of exercises: the others are made
+    by the same programs from the same parts. COURSE_ALL_CELLS=1 asks for all of them."""
     env = browsing.browser()
     addresses = [f"{file}.html" for file in pages] + ["search.html", "genindex.html"]
     some = addresses if EVERY_COLOUR else ["index.html", *LOOKED_AT, "glossary.html"]
     assert set(some) <= set(addresses)
+    if not (live_cells.ALL or EVERY_COLOUR):
+        of_notebooks = ("chapters/", "exercises/")
+        addresses = [one for one in addresses if one in some or not one.startswith(of_notebooks)]
     with browsing.served(site) as base:
         found = browsing.drive("axe.mjs", base, ",".join(some), *addresses, env=env, timeout=1500)
     assert set(found) == set(addresses)

@@ -37,14 +37,14 @@ const shape = EditorView.theme({
  * Puts an editor for Python into the element `el`.
  *
  * text: what stands in it at first. at: what of it is selected, from and to. label: its name for screen
- * readers. onChange(text): after each change. onRun(): Ctrl-Enter (on a Mac Cmd-Enter too). onRunOn():
- * Shift-Enter. Escape, then Tab leaves the editor; without Escape, Tab indents.
+ * readers. onChange(text): after each change. onRun(): Shift-Enter or Ctrl-Enter (on a Mac Cmd-Enter too).
+ * Escape, then Tab leaves the editor; without Escape, Tab indents.
  * Returns {text(), set(text), focus(), destroy()}; `set` counts as a change that can be undone.
  */
-export function edit(el, { text = "", at = [0, 0], label = "Python code", onChange = null, onRun = null, onRunOn = null } = {}) {
-  const does = (act) => () => {
-    act?.();
-    return act !== null;
+export function edit(el, { text = "", at = [0, 0], label = "Python code", onChange = null, onRun = null } = {}) {
+  const run = () => {
+    onRun?.();
+    return onRun !== null;
   };
   const view = new EditorView({
     parent: el,
@@ -54,9 +54,7 @@ export function edit(el, { text = "", at = [0, 0], label = "Python code", onChan
       extensions: [
         // Ours first: CodeMirror's own keys use Mod-Enter for an empty line.
         keymap.of([
-          { key: "Ctrl-Enter", run: does(onRun) },
-          { key: "Mod-Enter", run: does(onRun) },
-          { key: "Shift-Enter", run: does(onRunOn) },
+          ...["Ctrl-Enter", "Mod-Enter", "Shift-Enter"].map((key) => ({ key, run })),
         ]),
         keymap.of([indentWithTab, ...historyKeymap, ...defaultKeymap]),
         history(),

@@ -90,7 +90,7 @@ def _take_from(notebook: Path, chapter: paths.Chapter, mine: list[Part], on_row)
         told = UNSOLVED.get(part.result, f"was not graded: {part.result}")
         part.why = f"{part.exercise.id} {told}"
         if part.result == "passed":
-            end = max(cell.number for cell in cells_above(part.exercise, cells))
+            end = max(cell.number for cell in cells_above(part.exercise.id, cells))
             ends[part.key] = sum(one.cell <= end for one in found)
             places = givers(part.exercise.entry, found, ends[part.key])
             shared[part.exercise.entry, tuple(places)] = part.key

@@ -1,8 +1,8 @@
-"""The generated blocks of README.md, book/*.md and lessons: score, chart, map, ladder, times.
+"""The generated blocks of README.md, book/*.md and lessons: score, map, gpu, chart, ladder, times.
 
-A block stands between `<!-- course:score -->` and `<!-- /course:score -->`, or `course:map`, or on
-pages `course:chart`, `course:ladder` and `course:times`. What is between the two lines belongs to
-`course sync`; whoever writes there loses it.
+A block stands between `<!-- course:score -->` and `<!-- /course:score -->`, or `course:map`, or
+`course:gpu`, or on pages `course:chart`, `course:ladder` and `course:times`. What is between the
+two lines belongs to `course sync`; whoever writes there loses it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from course import notebooks, paths
-from course.authoring import ladder, models, times
+from course.authoring import gpu_table, ladder, models, times
 from course.authoring.pictures import image
 from course.errors import UserError
 
@@ -29,6 +29,7 @@ def fill(text: str, home: Path, name: str, *, upto: str = "99") -> str:
     Raises UserError for a block that is not closed or that nobody knows how to fill.
     """
     makers = {"score": lambda: score(upto), "map": lambda: chapter_map(home)}
+    makers["gpu"] = gpu_table.block
     if upto == "99":  # these show what later chapters make, so they stand on pages only
         makers["chart"] = lambda: picture(home)
         makers["ladder"] = lambda: ladder.block(home)

@@ -16,10 +16,10 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from course.errors import UserError
+from course.machine import npm
 from course.paths import ROOT
 from course.site import finish, front, live, markdown, runtime
 
@@ -202,50 +202,10 @@ def _write(path: Path, text: str) -> None:
 def node_packages(root: Path = ROOT, needed: list[str] = (), *, say=print) -> Path:
     """The folder book/node_modules, holding the `needed` packages in their locked versions.
 
-    Runs `npm ci` when one is missing or another version: in a folder beside it that takes its
-    place when complete, so that Ctrl-C, or two runs at once, leave no half-installed packages.
-    Raises UserError when npm is not there or cannot reach its registry.
+    npm installs what is missing. Raises UserError where it cannot.
     """
-    book = root / "book"
-    packages = book / "node_modules"
-    lock = json.loads((book / "package-lock.json").read_text(encoding="utf-8"))["packages"]
-
-    def complete(folder: Path) -> bool:
-        for name in needed:
-            try:
-                text = (folder / name / "package.json").read_text(encoding="utf-8")
-            except OSError:
-                return False
-            if json.loads(text)["version"] != lock[f"node_modules/{name}"]["version"]:
-                return False
-        return True
-
-    if complete(packages):
-        return packages
-    npm = shutil.which("npm")
-    if npm is None:
-        raise UserError(f"npm was not found: install Node.js 20 or newer. {OFFLINE}")
-    say("Installing MathJax, Pyodide and what drives the browser tests with npm, once ...")
-    (book / "_build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=book / "_build", prefix="npm-") as folder:
-        fresh = Path(folder)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(book / name, fresh)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, errors="replace")
-        if done.returncode:
-            # npm's own first error line says more than we could: no network, no disk, old Node.js
-            errors = [x for x in done.stderr.splitlines() if re.match(r"npm (error|ERR!) \S", x)]
-            why = errors[-2:][0] if errors else f"exit {done.returncode}"
-            raise UserError(f"npm could not install book/package.json: {why}. {OFFLINE}")
-        if packages.exists() and not complete(packages):
-            os.replace(packages, fresh / "old")
-        try:
-            os.replace(fresh / "node_modules", packages)
-        except OSError:
-            if not complete(packages):  # else another run was faster, and that is as good
-                raise
-    return packages
+    what = "MathJax, Pyodide and what drives the browser tests"
+    return npm.packages(root / "book", needed, what, OFFLINE, say=say)
 
 
 def add_mathjax(packages: Path, target: Path) -> None:

@@ -19,7 +19,7 @@ from course.errors import UserError
 from course.notebooks import shown, source
 
 LONG = 25  # lines; a longer object is folded away (tag `hide-input`), because it was grown before
-_REGION = re.compile(r"### BEGIN SOLUTION.*?\n(.*?)[^\n]*### END SOLUTION", re.DOTALL)
+_REGION = re.compile(r"(?:###|//) BEGIN SOLUTION.*?\n(.*?)[^\n]*(?:###|//) END SOLUTION", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -145,10 +145,10 @@ def _exercises_out_of_step(one: paths.Chapter) -> list[Finding]:
 
 def _differences(one: paths.Chapter, solution: dict) -> list[str]:
     """Where the ids and points of the notebook are not those of the checks."""
-    from course.checking.exercise import load
+    from course.checking.exercise import load, of_notebook
 
     wanted = {}
-    for exercise in load(one.number).EXERCISES:
+    for exercise in of_notebook(load(one.number), one.name):
         wanted[exercise.id] = exercise.points if exercise.kind == "open" else None
         if exercise.kind != "open":
             wanted[f"{exercise.id}-check"] = exercise.points

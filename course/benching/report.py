@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from course.benching.judging import ENOUGH
-from course.benching.rows import BASE
+from course.benching.rows import BASE, GPU
 from course.benching.words import duration, size
 from course.notebooks import shown
 
@@ -19,6 +19,10 @@ RANGE = (
     "digits that their range leaves sure, and none if it is a factor of two."
 )
 MEMORY = "Memory: the most that its process held, interpreter and libraries included."
+ON_GPU = (
+    f"Not among them: {' and '.join(GPU)}. They are made for a GPU, and a processor's time says "
+    "nothing of them; `course bench --gpu` times them."
+)
 BUSY = 0.9  # of a core: with less, somebody else was at work
 
 
@@ -75,7 +79,7 @@ def sentences(document: dict) -> list[str]:
             found.append(f"{row['name']}: {row['why']}.")
         elif row["state"] == "timed" and not row["faster"].endswith("×"):
             found.append(f"{row['name']}: {row['faster']}.")
-    return [*found, *_busy(document["measured"]), RANGE, MEMORY, *how(document)]
+    return [*found, *_busy(document["measured"]), RANGE, MEMORY, ON_GPU, *how(document)]
 
 
 def floor(found: dict) -> str:

@@ -1,5 +1,8 @@
 """What is timed: the rungs, some of them in batches too, and the learner's own.
 
+A rung that is made for a GPU is not among them: all that is measured here is time of one core. Such
+a rung is timed by `course bench --gpu`.
+
 Standard library only, and no rung is imported here.
 """
 
@@ -21,6 +24,7 @@ YOURS = "yours"
 BATCH = 16
 BATCHED = ("NumPy, f32", "torch", "C, SIMD")  # where batches change much
 NOT_QUICK = ("torch, batch 16",)  # one more process to import PyTorch: left out when time is short
+GPU = [rung.name for rung in RUNGS if rung.gpu]
 ABOVE = "microgpt"  # the learner's own stands above this one: it is of the same kind
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}  # nats, against the trace
 PIP = "is not installed: `python3 -m course lab` installs it"
@@ -77,6 +81,8 @@ def every(work: Path) -> list[Row]:
     """All rows, bottom to top; the learner's own among them if `course assemble` has made it."""
     found = []
     for rung in RUNGS:
+        if rung.gpu:
+            continue
         found.append(_row(rung))
         if rung.name in BATCHED:
             found.append(batched(found[-1]))
@@ -109,6 +115,8 @@ def select(found: list[Row], only: list[str]) -> list[Row]:
     """
     names = {row.name.lower(): row.name for row in found}
     for name in only:
+        if name.strip().lower() in map(str.lower, GPU):
+            raise UserError(f"{name!r} is made for a GPU; `course bench --gpu` times it.")
         if name.strip().lower() not in names:
             raise UserError(
                 f"There is no rung {name!r}; the rungs are: {'; '.join(names.values())}."

@@ -20,6 +20,8 @@ from pathlib import Path
 from course.machine.testing import THREADS
 
 WORKER = str(Path(__file__).with_name("worker.py"))
+ALONE = ("-I", "-B", WORKER)  # what Python is started with
+ONE_THREAD = {**dict.fromkeys(THREADS, "1"), "TORCHINDUCTOR_COMPILE_THREADS": "1"}  # no pool
 
 
 class Gone(Exception):
@@ -33,25 +35,25 @@ class Late(Gone):
 class Session:
     """One worker: started at once, doing nothing until it is asked.
 
+    command: what Python is started with; environment: what its environment has besides ours.
+
     It is its own process group, so that Ctrl-C reaches us alone, and so that what it has started
     (node, a C compiler) ends with it.
     """
 
-    def __init__(self):
+    def __init__(self, command: tuple[str, ...] = ALONE, environment: dict[str, str] = ONE_THREAD):
         self.killed = False
         # What it prints, for the last line of an error; closed by kill.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115
-        environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
-        environment["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no pool of compilers
         own_group = {"start_new_session": True}
         if os.name == "nt":
             own_group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-B", WORKER],
+            [sys.executable, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
-            env=environment,
+            env={**os.environ, **environment},
             **own_group,
         )
         self._answers: queue.Queue[bytes] = queue.Queue()

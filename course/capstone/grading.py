@@ -10,7 +10,6 @@ from pathlib import Path
 
 from course import paths
 from course.capstone import rows
-from course.capstone.box import Box
 from course.capstone.diagnosis import PATIENCE
 from course.capstone.lists import fresh_list
 from course.capstone.reference import PROGRAM, Reference, program
@@ -20,6 +19,7 @@ from course.capstone.running import Outcome, run
 from course.capstone.source import Source, read
 from course.capstone.trace import read as read_trace
 from course.errors import UserError
+from course.sandbox.box import Box
 
 STEPS = 50
 OURS = "reference microgpt.py"  # as a file name, one that no program has

@@ -7,20 +7,21 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from course.capstone.box import Box
-from course.marking.child import MARK, apart, descendants, kill_all, memory_of
+from course.marking.child import MARK, descendants, kill_all, memory_of
+from course.sandbox.box import Box
 
 PRELUDE = Path(__file__).with_name("prelude.py")
 PYTHONS = {Path(os.__file__).parent, Path(sys.base_prefix).resolve(), Path("/dev")}
 MEMORY = 2 * 2**30  # bytes
 OUTPUT = 4 * 2**20  # bytes; what is asked for has a few thousand
+# Isolated and without site-packages: of what is installed, only the standard library is there.
+PYTHON = ("-I", "-S", "-X", "utf8", "-u")
 
 
 @dataclass
@@ -84,14 +85,13 @@ def _watch(box: Box, folder: Path, arguments: list[str], token: str, limit: floa
     out, err = folder.parent / "out", folder.parent / "err"
     began, spent, end = time.monotonic(), _children_seconds(), ""
     with open(out, "wb") as stdout, open(err, "wb") as stderr:
-        process = subprocess.Popen(
-            box.command(folder, arguments),
-            stdin=subprocess.DEVNULL,
+        process = box.start(
+            [box.python(), *PYTHON, *arguments],
+            folder=folder,
+            # In the sandbox nothing has to be found by its environment, which would tell the token.
+            more={MARK: token} if box.kind == "none" else {},
             stdout=stdout,
             stderr=stderr,
-            cwd=folder,
-            env={**box.environment(), MARK: token},
-            **apart(),
         )
     try:
         looked = began

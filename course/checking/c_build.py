@@ -92,11 +92,12 @@ def build(folder: Path, name: str, text: str, prototype, command, beside=None, l
             raise Told("no compiler", say.no_compiler(name, str(error))) from None
         if done.end != "done":
             raise Told("compiling", say.endless_compiling(name, SECONDS))
-        found = _said(done.printed, name)
+        found = said_of(done.printed, name)
         if done.code == 0:
-            _level = max(_level, number)
+            if not c_process.in_a_box():  # else a file could take the sanitizers from the next one
+                _level = max(_level, number)
             return Built(program, number, [one for one in found if one.kind == "warning"])
-        _tell(name, text, prototype, found, done.printed)
+        tell_errors(name, text, prototype, found, done.printed)
     raise Told("no compiler", say.broken_compiler(name, done.printed))
 
 
@@ -109,7 +110,7 @@ def _compiler(name: str, wanted: str) -> str:
         raise Told("no compiler", say.no_compiler(name)) from None
 
 
-def _said(printed: str, name: str) -> list[Said]:
+def said_of(printed: str, name: str) -> list[Said]:
     """What the compiler said of the learner's own file."""
     return [
         Said(one["kind"].removeprefix("fatal "), int(one["line"]), one["text"], one["flag"] or "")
@@ -118,7 +119,7 @@ def _said(printed: str, name: str) -> list[Said]:
     ]
 
 
-def _tell(name: str, text: str, prototype, found: list[Said], printed: str) -> None:
+def tell_errors(name: str, text: str, prototype, found: list[Said], printed: str) -> None:
     """Raises Told for what is wrong with the file; returns when the fault is the machine's."""
     errors = [one for one in found if one.kind == "error"]
     if errors:

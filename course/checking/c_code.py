@@ -137,7 +137,7 @@ class CFunction:
         if self._ended:
             raise Told(str(self._ended), self._ended.fault)
         ended, record, report = self._run(list(arguments.values()))
-        if not self.quiet and ended.end == "done":
+        if not self.quiet and ended.end == "done" and not c_process.in_a_box():
             _show(ended.printed)
         told = c_stops.limit_reached(ended, call_text(self.prototype, arguments))
         if told:

@@ -48,6 +48,12 @@ int system(const char *command) { return command ? -1 : 0; }
 #ifndef GUARD
 #define GUARD 64
 #endif
+#ifdef DEVICE_MEMORY /* of cuda_code.py, whose machine watches its own memory */
+void *DEVICE_MEMORY(size_t bytes, const char *name, long many);
+#define MEMORY(bytes, name, many) DEVICE_MEMORY(bytes, name, many)
+#else
+#define MEMORY(bytes, name, many) malloc(bytes)
+#endif
 
 static char word[200], nonce[200];
 static FILE *out;
@@ -95,7 +101,7 @@ static void put_TYPE(const TYPE *at) {
 
 static TYPE *array_TYPE(const char *name, long *n) {
     *n = strtol(next(), 0, 10);
-    TYPE *all = (TYPE *)malloc((*n + 2 * GUARD) * sizeof(TYPE)), *at = all + GUARD;
+    TYPE *all = (TYPE *)MEMORY((*n + 2 * GUARD) * sizeof(TYPE), name, *n), *at = all + GUARD;
     BITS_TYPE empty = EMPTY;
     if (!all) exit(90);
     for (long i = -GUARD; i < *n + GUARD; i++) memcpy(at + i, &empty, sizeof empty);

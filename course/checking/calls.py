@@ -192,7 +192,7 @@ def _wrong(exercise, cases, names) -> Fault:
 
 
 def _symptom(exercise, cases, names) -> tuple | None:
-    if exercise.kind == "file" and all(isinstance(case.expected.value, dict) for case in cases):
+    if exercise.loader and all(isinstance(case.expected.value, dict) for case in cases):
         return _symptom_of_an_array(exercise, cases)
     rows = []
     for case in cases:

@@ -30,7 +30,8 @@ def see(exercise: Exercise, what, probe, names=()) -> Seen:
     names: what to call the arguments of a call.
     """
     if is_script(exercise, probe):
-        return see_script(what, probe, exercise.entry)
+        # A file's name is no name of Python: its function goes by its own.
+        return see_script(what, probe, "" if exercise.kind == "file" else exercise.entry)
     return see_call(what, probe, names)
 
 
@@ -79,7 +80,7 @@ class Case:
         """(the call, how its value differs); of a script each step for itself."""
         one = self.exercise
         found = differences(self.expected, self.got, one.close, one.allow_mutation)
-        if one.kind == "file":
+        if one.loader:
             found = [replace(each, path=_in_array(each.path)) for each in found]
         if not self.is_script:
             return [(self.text(), each) for each in found]

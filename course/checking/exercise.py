@@ -61,12 +61,19 @@ class Exercise:
 
     kind: one of KINDS. entry: the learner's top-level name, or file name; kinds "value" and
     "training" may have several names, with commas between. reference: "module:name", imported
-    late. close: allowed difference, relative to max(1, |expected|). loader: kind "file" only,
-    "module:function" from a path to a callable.
+    late. close: allowed difference, relative to max(1, |expected|). loader: "module:function" from
+    what is handed over to what the probes call: kind "file" from a path, kind "function" from an
+    object that cannot be called as it is, such as a kernel for a GPU.
 
     probes(rng): fresh argument tuples. Kind "class": scripts, each a list of calls or a list of
     lines of Python (see `scripts.py`); lists of lines may stand among the arguments of a function
     too. Kind "training": contexts and their targets.
+
+    notebook: the further exercise notebook that it stands in, such as "10_cuda"; "" for the
+    chapter's own.
+
+    needs: what of other modules the answer or a probe may import when it is graded for marks:
+    "module", or "module:name,name" for these names and what they use. Never the reference.
 
     band, kind "training": {"low", "high", "how"} and perhaps "tokens", the loss in nats. With
     entry "log_probs, state_dict" the learner hands over `log_probs(contexts, state_dict)` and its
@@ -95,6 +102,7 @@ class Exercise:
     band: dict | None = field(default=None, hash=False)
     part: str = ""
     loader: str = ""
+    notebook: str = ""
 
 
 def names_of(exercise: Exercise) -> list[str]:
@@ -102,6 +110,12 @@ def names_of(exercise: Exercise) -> list[str]:
     if exercise.kind == "file":
         return [exercise.entry]
     return [name.strip() for name in exercise.entry.split(",")]
+
+
+def of_notebook(module: ModuleType, name: str) -> list[Exercise]:
+    """The exercises of a checks module that stand in the notebook `name`, such as "10_cuda"."""
+    own = module.__name__.rpartition(".ch")[2]
+    return [one for one in module.EXERCISES if (one.notebook or own) == name]
 
 
 class Call(tuple):

@@ -72,7 +72,7 @@ def _judge(exercise, answers, rng) -> Judged:
             return Judged(say.not_started(name, f"the name still holds {held}"))
     answer = answers if len(answers) > 1 else answers[0]
     judges = {
-        "function": judge_calls,
+        "function": _function,
         "class": judge_calls,
         "file": _file,
         "value": _value,
@@ -140,6 +140,19 @@ def _what_kind(value) -> str:
     many = len(value) if isinstance(value, list) else 1
     kind = "float64" if any(isinstance(one, float) for one in leaves(value)) else "exact"
     return f"{many} value{'s' if many != 1 else ''}, {kind}"
+
+
+# --- functions that are made ready ------------------------------------------------------------
+
+
+def _function(exercise, answer, rng) -> Judged:
+    """A loader, where there is one, makes of the answer what the probes call: of a kernel, say."""
+    if exercise.loader:
+        try:
+            answer = resolve(exercise.loader)(answer)
+        except say.Told as told:
+            return Judged(told.fault)
+    return judge_calls(exercise, answer, rng)
 
 
 # --- files -----------------------------------------------------------------------------------

@@ -65,9 +65,14 @@ MEANINGS = {
         r"A `const` array is an input: the function only reads it. Which array should this line "
         r"write to?",
     ),
-    r"unknown type name '(\w+)'": (
+    r"'(\w+)' was not declared in this scope": (
+        r"The name `\1` is not declared.",
+        r"Is it spelled as where it was made? A new name needs its type in front, as in "
+        r"`float sum = 0;`, and it ends with the `}` of its block.",
+    ),
+    r"unknown type name '(\w+)'|'(\w+)' does not name a type": (
         r"`\1` is no type that C knows.",
-        r"Is it spelled right? The exercise needs `double` and `int`.",
+        r"Is it spelled right? The declaration shows the types that the exercise needs.",
     ),
     r"too (few|many) arguments to function '(\w+)'": (
         r"The function `\2` gets too \1 arguments.",

@@ -11,6 +11,8 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
+from course.checking.distant import Distant
+
 LEAVES = 500_000  # values looked at in one answer
 DEPTH = 40  # levels of nesting looked at
 STREAM = 1_000  # items taken from a generator, which may be endless
@@ -57,8 +59,13 @@ def type_name(value) -> str:
 
 
 def dtype(value) -> tuple[str, str]:
-    """An array's or tensor's dtype and device, such as "float32", "cpu"; "" where there is none."""
+    """An array's or tensor's dtype and device, such as "float32", "cpu"; "" where there is none.
+
+    Of a dict, its first value's.
+    """
     try:
+        if type(value) is dict:
+            value = next(iter(value.values()), None)
         if hasattr(value, "tolist") and hasattr(value, "dtype"):
             return str(value.dtype).removeprefix("torch."), str(getattr(value, "device", ""))
     except Exception:
@@ -132,6 +139,8 @@ _COPIES = (
 def _other(value, left, inside):
     """An array, a tensor, another kind of number, or nothing we know."""
     kind = type(value)
+    if issubclass(kind, Distant):
+        return value.plain()
     try:
         if hasattr(kind, "tolist"):
             shape = tuple(map(int, getattr(value, "shape", ())))

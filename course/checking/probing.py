@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from course.checking.comparing import Mismatch, alike, mismatches
+from course.checking.distant import Distant, far
 from course.checking.messages import Told
 from course.checking.plain import dtype, plain
 
@@ -79,6 +80,8 @@ def changes(names, before, after) -> dict:
 
 def see_call(function, probe, names=()) -> Seen:
     """`function(*probe)` on deep copies of its arguments. names: what to call the arguments."""
+    if issubclass(type(function), Distant):
+        return function.see_call(probe, names)
     keywords = getattr(probe, "keywords", {})
     args, more = copy.deepcopy((tuple(probe), keywords))
     seen = Seen()
@@ -125,6 +128,8 @@ def same(one: Seen, other: Seen, close: float) -> bool:
 
 def text_of(error: BaseException | None) -> str:
     """An exception's own text; "" where that is code that fails."""
+    if known := far(error):
+        return known.text
     try:
         return str(error)
     except Exception:
@@ -185,6 +190,8 @@ class Blame:
 
 def blame(error: BaseException, answer) -> Blame | None:
     """The deepest line of the learner's own code in the traceback, or None when there is none."""
+    if known := far(error):
+        return known.blamed()
     home, found = getattr(answer, "__module__", None), None
 
     def mine(frame) -> bool:
@@ -230,6 +237,8 @@ def _where(code, answer) -> str:
 
 def is_empty(function) -> bool:
     """Is its body `pass`, `...` or a docstring alone, so that nothing has been written yet?"""
+    if issubclass(type(function), Distant):
+        return function.empty
     import dis
 
     nothing = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "RETURN_GENERATOR"}

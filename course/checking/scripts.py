@@ -20,6 +20,7 @@ import copy
 import functools
 import re
 
+from course.checking.distant import Distant
 from course.checking.plain import Opaque, Tuple, plain
 from course.checking.probing import Seen, changes, run
 from course.checking.words import call_text, cut_middle, full, setting_text
@@ -43,6 +44,8 @@ def see_script(cls, script, entry: str = "") -> Seen:
     entry: its name in lines of Python; without it its own. Raises UserError for a line that is not
     one statement of Python.
     """
+    if issubclass(type(cls), Distant):
+        return cls.see_script(script, entry)
     is_class = issubclass(type(cls), type)
     name = class_name(cls) if is_class else str(getattr(cls, "__name__", "it"))
     seen = _see_lines(cls, script, entry or name) if is_lines(script) else _see_calls(cls, script)

@@ -13,6 +13,7 @@ import copy
 
 from course.checking import messages as say
 from course.checking import messages_found as tell
+from course.checking.distant import Distant
 from course.checking.exercise import Exercise, resolve
 from course.checking.handing import handed_over
 from course.checking.messages import Fault, Judged
@@ -22,14 +23,19 @@ from course.checking.words import cut, short
 ACCEPTS, REJECTS, CRASHES, ODD = "accepts", "rejects", "crashes", "odd"
 
 
-def _try(test, candidate) -> tuple[str, Seen]:
+def word_of(seen: Seen) -> str:
+    """What a test said by returning or raising this."""
+    if seen.error:
+        return REJECTS if isinstance(seen.error, AssertionError) else CRASHES
+    if seen.value is None or seen.value is True:
+        return ACCEPTS
+    return REJECTS if seen.value is False else ODD
+
+
+def _try(test, candidate) -> Seen:
     seen, fresh = Seen(), copy.deepcopy(candidate)
     run(seen, lambda: test(fresh))
-    if seen.error:
-        return (REJECTS if isinstance(seen.error, AssertionError) else CRASHES), seen
-    if seen.value is None or seen.value is True:
-        return ACCEPTS, seen
-    return (REJECTS if seen.value is False else ODD), seen
+    return seen
 
 
 def judge_test(exercise: Exercise, answer, rng=None) -> Judged:
@@ -40,8 +46,12 @@ def judge_test(exercise: Exercise, answer, rng=None) -> Judged:
     if fault:
         return Judged(fault)
     candidates = [reference, *(bug.wrong for bug in exercise.bugs)]
-    results = [_try(answer, one) for one in candidates]
-    words = [result for result, _ in results]
+    if issubclass(type(answer), Distant):
+        seen = answer.see_tests(exercise, rng)
+    else:
+        seen = [_try(answer, one) for one in candidates]
+    words = list(map(word_of, seen))
+    results = list(zip(words, seen, strict=True))
     survivors = [bug for bug, word in zip(exercise.bugs, words[1:], strict=True) if word == ACCEPTS]
     caught = f"{len(exercise.bugs) - len(survivors)} of {len(exercise.bugs)}"
     graded = f"`{exercise.entry}` accepts `{target}` and caught {caught} planted bugs"
@@ -80,7 +90,7 @@ def _stub(exercise, answer, results) -> Fault | None:
 
 def _misconception(exercise, candidates, words) -> Fault | None:
     for number, one in enumerate(exercise.misconceptions):
-        if [_try(one.wrong, candidate)[0] for candidate in candidates] == words:
+        if [word_of(_try(one.wrong, candidate)) for candidate in candidates] == words:
             return Fault("misconception", f"misconception {number}", one.sentence)
     return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from types import FunctionType
 
 from course.checking.comparing import mismatches
+from course.checking.distant import Distant
 from course.checking.plain import NUMBERS, Array, Opaque, Stream, Tuple, noun_of, plain, type_name
 
 ROOM = 44  # signs: an argument that is an array and needs more of them is told by its shape
@@ -107,6 +108,8 @@ def an(name: str) -> str:
 def describe_raw(value) -> str:
     """The same for any object, with its shape; no method of a learner's class runs."""
     kind = type(value)
+    if issubclass(kind, Distant):
+        return value.words
     if kind in (list, tuple, dict, set, frozenset):
         return f"a {kind.__name__} of {len(value)}"
     if kind in (str, int, float, bool, type(None)):

@@ -1203,6 +1203,7 @@ SIGMOID = Exercise(
     reference="course.checks.ch02_autograd:MyValue",
     promise="`MyValue` is a `Value` with one method more, `sigmoid()`, which makes one new node.",
     probes=_sigmoid_probes,
+    needs=("microgpt_ref.autograd:Value",),
     minutes=10,
     points=2,
     hints=(

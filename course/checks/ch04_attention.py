@@ -17,6 +17,8 @@ from course.checking.exercise import Exercise, Misconception, Option, Prediction
 from microgpt_ref import attention as lists
 from microgpt_ref.attention import dot, mask_future, mix, softmax
 
+GIVEN = ("microgpt_ref.attention:dot,softmax", "microgpt_ref.autograd:Value")  # to every answer
+
 
 def _rows(rng, many, width, most=2.0):
     """Rows of numbers with two digits, from -most to most."""
@@ -117,6 +119,7 @@ MEAN_OF_PAST = Exercise(
         "number by number."
     ),
     probes=_mean_probes,
+    needs=GIVEN,
     minutes=8,
     points=1,
     hints=(
@@ -254,6 +257,7 @@ SPREAD = Exercise(
     reference="course.checks.ch04_attention:score_std",
     promise="`score_std(hs, scaled)` returns one number, the standard deviation of a score.",
     probes=_spread_probes,
+    needs=GIVEN,
     minutes=8,
     points=1,
     hints=(
@@ -409,6 +413,7 @@ MASK_FUTURE = Exercise(
         "at a later one."
     ),
     probes=_mask_probes,
+    needs=GIVEN,
     minutes=8,
     points=1,
     hints=(
@@ -676,7 +681,7 @@ ATTENTION_WEIGHTS = Exercise(
     probes=_weights_probes,
     minutes=12,
     points=2,
-    needs=("microgpt_ref.attention",),
+    needs=GIVEN,
     hints=(
         "Row after row: the query of position t meets every key up to its own. Make a score of "
         "each meeting, scale it, and let softmax turn the scores into weights. What lies after t "
@@ -944,7 +949,7 @@ ATTEND = Exercise(
     minutes=15,
     points=3,
     part="attention.attend",
-    needs=("microgpt_ref.attention", "microgpt_ref.autograd"),
+    needs=GIVEN,
     hints=(
         "Three steps. How well does the query fit each key? Which share of the attention does "
         "each position get by that? And what comes together when every value gives its share? No "
@@ -1126,6 +1131,7 @@ SPLIT_HEADS = Exercise(
         "(h + 1) * hs of every row."
     ),
     probes=_split_probes,
+    needs=GIVEN,
     minutes=8,
     points=2,
     hints=(
@@ -1288,7 +1294,7 @@ def _bag_turned(n_letters, n_values):
 
 
 def _bag_probes(rng):
-    sizes = [(1, 4), (2, 3), (2, 7), (2, 26), (3, 2), (3, 3), (3, 6), (4, 2), (4, 3), (4, 5)]
+    sizes = [(1, 4), (2, 3), (2, 7), (2, 9), (3, 2), (3, 3), (3, 6), (4, 2), (4, 3), (4, 5)]
     sizes += [(5, 2), (5, 3), (6, 2), (6, 3), (7, 2), (8, 2)]
     return [(2, 2), (3, 4), *rng.sample(sizes, 8), (5, 4)]
 
@@ -1301,6 +1307,7 @@ BAG = Exercise(
     reference="course.checks.ch04_attention:best_guess",
     promise="`best_guess(n_letters, n_values)` returns one number between 0 and 1.",
     probes=_bag_probes,
+    needs=GIVEN,
     minutes=12,
     points=2,
     hints=(
@@ -1466,6 +1473,7 @@ ROTATE = Exercise(
         "by an angle that grows with the position."
     ),
     probes=_rotate_probes,
+    needs=GIVEN,
     minutes=15,
     points=3,
     hints=(

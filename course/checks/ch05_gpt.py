@@ -23,6 +23,11 @@ from microgpt_ref.attention import dot, linear, relu
 from microgpt_ref.transformer import add, attention_step, gpt, mlp, new_cache, rmsnorm
 
 VALUES = "from microgpt_ref.autograd import Value"
+GIVEN = (  # to every answer
+    "microgpt_ref.attention:dot,linear,relu",
+    "microgpt_ref.autograd:Value",
+    "microgpt_ref.transformer:add,attention_step,new_cache",
+)
 
 
 def _vector(rng, n, scale=1.0):
@@ -123,6 +128,7 @@ RMSNORM = Exercise(
         "the mean of their squares is (nearly) 1."
     ),
     probes=_rms_probes,
+    needs=GIVEN,
     minutes=8,
     points=1,
     part="transformer.rmsnorm",
@@ -260,6 +266,7 @@ COUNT_PARAMETERS = Exercise(
         "how many numbers the model learns."
     ),
     probes=_count_probes,
+    needs=GIVEN,
     minutes=8,
     points=1,
     hints=(
@@ -443,6 +450,7 @@ MLP = Exercise(
         "through fc2 (C, 4C)."
     ),
     probes=_mlp_probes,
+    needs=GIVEN,
     minutes=8,
     points=1,
     part="transformer.mlp",
@@ -734,6 +742,7 @@ BLOCK = Exercise(
     ),
     probes=_block_probes,
     allow_mutation=True,  # the key and the value of this position are appended
+    needs=(*GIVEN, "microgpt_ref.mlp:as_values", "microgpt_ref.transformer:init_state_dict"),
     minutes=12,
     points=2,
     part="transformer.block",
@@ -986,6 +995,7 @@ ADAM = Exercise(
     ),
     probes=_adam_probes,
     close=1e-10,
+    needs=GIVEN,
     minutes=15,
     points=2,
     part="transformer.adam",
@@ -1278,6 +1288,7 @@ NEXT_PROBS = Exercise(
         "raises ValueError for a temperature that is not above 0."
     ),
     probes=_probs_probes,
+    needs=GIVEN,
     minutes=10,
     points=1,
     part="transformer.next_probs",
@@ -1486,6 +1497,7 @@ SAMPLE = Exercise(
         "most as many as wpe has rows."
     ),
     probes=_sample_probes,
+    needs=(*GIVEN, "microgpt_ref.transformer:gpt"),
     minutes=15,
     points=2,
     part="transformer.sample",
@@ -1733,6 +1745,7 @@ CACHE = Exercise(
         "`multiplications(n_tokens, n_embd, n_layer, vocab_size, cached)` returns one whole number."
     ),
     probes=_work_probes,
+    needs=GIVEN,
     minutes=15,
     points=2,
     hints=(

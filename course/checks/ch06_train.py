@@ -1278,7 +1278,8 @@ def _adamw_probes(rng):
 
     first = [(2.0, 0.5, 0.0, 0.0, 0, 0.01, 0.1), (2.0, -1.0, 0.3, 0.2, 3, 0.1, 0.0)]
     drawn = [one(rng.randint(1, 60)) for _ in range(12)]
-    begun = [(rng.gauss(0, 2), rng.gauss(0, 1), 0.0, 0.0, 0, 0.1, 0.5) for _ in range(2)]
+    sizes = 1, 1e-4  # only of a small gradient it shows where the 1e-8 stands
+    begun = [(rng.gauss(0, 2), size * rng.gauss(0, 1), 0.0, 0.0, 0, 0.1, 0.5) for size in sizes]
     return [*first, *drawn, *begun, (1.5, 0.0, 0.0, 0.0, 4, 0.1, 0.1)]
 
 

@@ -824,6 +824,7 @@ VECTORIZE = Exercise(
         "many lines of Python for a large batch as for a small one."
     ),
     probes=_pairs_probes,
+    needs=("course.checks.ch09_ladder:lines_that_grow",),
     minutes=15,
     points=2,
     hints=(

@@ -7,6 +7,7 @@ def progress() -> None:
     """Show what is done in each chapter, and where to go on."""
     import os
 
+    from course import paths
     from course.marking.progress import standings, where_to_go_on
     from course.notebooks import shown
 
@@ -19,11 +20,13 @@ def progress() -> None:
     if here is None:
         print("Everything that a program can grade is done.")
         return
-    one, number = here.next, here.chapter.number
+    one = here.next
+    number = one.notebook or here.chapter.number
+    notebook = paths.Chapter(one.notebook or here.chapter.name).work_exercise
     if not any(standing.started for standing in found):
         print("Nothing is graded yet.")
     print(f"Go on with {one.id}, “{one.title}”, about {one.minutes} minutes.")
-    print(f"  notebook:  {shown(here.chapter.work_exercise)}  (`course lab` opens JupyterLab)")
+    print(f"  notebook:  {shown(notebook)}  (`course lab` opens JupyterLab)")
     python = "py" if os.name == "nt" else "python3"
     print(f"  to grade:  {python} -m course check {number} --only {one.id}")
 

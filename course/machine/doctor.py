@@ -19,19 +19,26 @@ from pathlib import Path
 
 from course import paths
 from course.errors import UserError
-from course.machine import bootstrap
+from course.machine import bootstrap, chromium
 
 LAB = ("py" if os.name == "nt" else "python3") + " -m course lab"
+
+
+def _on_path(*names: str):
+    """A function that looks for the first of these programs."""
+    return lambda: next(filter(None, map(shutil.which, names)), None)
+
+
 TOOLS = {
-    # program names, then what it is good for
-    "git": (("git",), "`git pull` brings new chapters"),
-    "browser": (
-        ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge"),
-        "`course pdf`, and the tests that drive a browser",
+    # how it is found, then what it is good for
+    "git": (_on_path("git"), "`git pull` brings new chapters"),
+    "browser": (chromium.find, "`course pdf`, and the tests that drive a browser"),
+    "Node.js": (_on_path("node"), "`course book`, which builds the web site"),
+    "C compiler": (
+        _on_path("cc", "gcc", "clang", "cl"),
+        "torch.compile, and the C rungs of the ladder",
     ),
-    "Node.js": (("node",), "`course book`, which builds the web site"),
-    "C compiler": (("cc", "gcc", "clang", "cl"), "torch.compile, and the C rungs of the ladder"),
-    "nvcc": (("nvcc",), "compiling CUDA kernels; they are also simulated without it"),
+    "nvcc": (_on_path("nvcc"), "compiling CUDA kernels; they are also simulated without it"),
 }
 
 
@@ -208,8 +215,8 @@ def work() -> Row:
 def tools() -> list[Row]:
     """Programs that are good to have; nothing in the lessons fails without them."""
     found = []
-    for name, (programs, purpose) in TOOLS.items():
-        here = next(filter(None, map(shutil.which, programs)), None)
+    for name, (find, purpose) in TOOLS.items():
+        here = find()
         if here:
             found.append(Row(name, here))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 from course import paths
@@ -12,6 +13,30 @@ from course import paths
 # Two workers with two threads each would fight over the cores; a test's result must not depend
 # on how many there are.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# The files that take longest, with which several workers begin: one that came last would keep the
+# others waiting. They need not be in the exact order; what is not named follows, fullest first.
+LONGEST = (
+    "tests/test_live_pages.py",
+    "tests/test_ladder.py",
+    "tests/test_grader.py",
+    "tests/test_checks.py",
+    "tests/test_live_engine.py",
+    "tests/test_site.py",
+    "tests/test_ch10_sentences.py",
+    "tests/test_front_page.py",
+    "solutions/06_train.ipynb",
+    "tests/test_book.py",
+    "solutions/05_gpt.ipynb",
+    "chapters/05_gpt.ipynb",
+    "chapters/09_ladder.ipynb",
+    "chapters/04_attention.ipynb",
+    "tests/test_ch10_triton_gpt.py",
+    "tests/test_microgpt.py",
+    "tests/test_every_chapter.py",
+    "solutions/03_mlp.ipynb",
+    "tests/test_ch10_cuda_native.py",
+    "chapters/06_train.ipynb",
+)
 ALONE = ("-n", "--numprocesses", "--pdb", "--trace", "--collect-only", "--co", "-s", "--dist")
 
 
@@ -81,6 +106,18 @@ def belongs(file: str, parameters: str, number: str, modules: set[str]) -> bool:
     if stem.startswith(f"test_ch{number}_") or stem.removeprefix("test_") in modules:
         return True
     return re.match(rf"{number}_|ch{number}[-_]", parameters) is not None
+
+
+def longest_first(files: list[Path]) -> list[int]:
+    """In which order tests should run that stand in these files: the places of all in the list.
+
+    The tests of one file stay together and in their order, as `--dist=loadscope` hands them out.
+    """
+    named = {name: k for k, name in enumerate(LONGEST)}
+    names = ["/".join(file.parts[-2:]) for file in files]
+    many = Counter(names)
+    key = {name: (named.get(name, len(named)), -many[name], name) for name in many}
+    return sorted(range(len(files)), key=lambda k: key[names[k]])
 
 
 class Watcher:

@@ -64,7 +64,7 @@ def grade(
     notebook = Path(notebook).absolute()
     nb = notebooks.read(notebook)
     wanted = [one for one in exercises if only is None or one.id in only]
-    session = _Session(notebook, Path(checks).absolute(), nb, exercises, limits or Limits())
+    session = Session(notebook, Path(checks).absolute(), nb, exercises, limits or Limits())
     report = Report(remarks=remarks_on(nb, exercises))
     rows: dict[str, Row] = {}
 
@@ -99,14 +99,24 @@ def grade(
         for _, child in running:
             child.stop()
     report.rows = [rows[one.id] for one in wanted]
-    told = {row.id for row in report.rows}
-    for cell, why in session.left_out.values():
-        if cell.owner not in told:
-            report.remarks.append(f"cell {cell.named()} {why}; it was left out.")
+    report.remarks += session.remarks({row.id for row in report.rows})
     return report
 
 
-class _Session:
+@dataclass(frozen=True)
+class Plan:
+    """What a process that grades one exercise does: cells, as data, and seconds by cell number.
+
+    without: numbers of cells that were left out; skipped: how many above were not needed.
+    """
+
+    cells: list[dict]
+    seconds: dict[int, float]
+    without: set[int]
+    skipped: int
+
+
+class Session:
     """One notebook being graded: what a child needs, and which cells no further child may run."""
 
     def __init__(self, notebook, checks, nb, exercises, limits):
@@ -118,8 +128,16 @@ class _Session:
 
     def start(self, one: Exercise) -> Child:
         """A child that runs the cells above the exercise that it needs, then its own."""
+        plan, folder = self.plan(one), str(self.notebook.parent)
+        job = {"id": one.id, "checks": str(self.checks), "folder": folder, "cells": plan.cells}
+        child = Child(job, plan.seconds, self.limits)
+        child.without, child.skipped = plan.without, plan.skipped
+        return child
+
+    def plan(self, one: Exercise) -> Plan:
+        """The cells above the exercise that it needs, then its own."""
         own = next(cell for cell in self.cells if cell.owner == one.id and cell.answer)
-        above = cells_above(one, self.cells)
+        above = cells_above(one.id, self.cells)
         run = above if one.id in self.whole else needed(one, self.cells)
         cells = [
             {"number": cell.number, "source": cell.source, "own": cell is own}
@@ -127,14 +145,16 @@ class _Session:
             if cell is own or cell.number not in self.left_out
         ]
         seconds = {c.number: self.seconds.get(c.owner, self.limits.setup) for c in self.cells}
-        folder, checks = str(self.notebook.parent), str(self.checks)
-        job = {"id": one.id, "checks": checks, "folder": folder, "cells": cells}
-        child = Child(job, seconds, self.limits)
-        child.without = {
-            c.number for c in run if c.number in self.left_out and c.number < own.number
-        }
-        child.skipped = len(above) - len(run)
-        return child
+        without = {c.number for c in run if c.number in self.left_out and c.number < own.number}
+        return Plan(cells, seconds, without, len(above) - len(run))
+
+    def remarks(self, told: set[str]) -> list[str]:
+        """What to say of cells that no further process ran. told: exercises that have a row."""
+        return [
+            f"cell {cell.named()} {why}; it was left out."
+            for cell, why in self.left_out.values()
+            if cell.owner not in told
+        ]
 
     def row(self, one: Exercise, child: Child) -> Row | None:
         """The exercise's row; None to grade it again.
@@ -149,6 +169,7 @@ class _Session:
             return None
         row = Row.of(one, *verdicts.told(one, child))
         row.seconds, row.code = child.seconds_taken, child.result.get("code", "")
+        row.cause = verdicts.cause(child)
         if child.end != "result":
             at = next(cell for cell in self.cells if cell.number == child.at)
             foreign = at.owner != one.id
@@ -168,7 +189,10 @@ class _Session:
 
 @dataclass(frozen=True)
 class Room:
-    """A chapter, as the commands see it: the learner's notebook and what grades it."""
+    """An exercise notebook, as the commands see it: the learner's copy and what grades it.
+
+    chapter: the places of the notebook, which has no lesson where it is a further one.
+    """
 
     chapter: paths.Chapter
     notebook: Path
@@ -179,17 +203,19 @@ class Room:
 def room(which: str, file: str | os.PathLike | None = None) -> Room:
     """The chapter called `which`, with its copy in `work/` or the notebook `file`.
 
+    which: may also be a further exercise notebook of a chapter, such as 10_cuda.
+
     Raises UserError for an unknown chapter, one without exercises, and a file that is not there.
     """
-    chapter = paths.chapter(which)
-    exercises = list(exercise.load(chapter.number).EXERCISES)
-    notebook = Path(file) if file is not None else chapter.work_exercise
+    chapter, one = paths.exercise_notebook(which)
+    exercises = exercise.of_notebook(exercise.load(chapter.number), one.name)
+    notebook = Path(file) if file is not None else one.work_exercise
     if file is None and not notebook.exists():
         raise UserError(
             f"There is no {shown(notebook)} yet; `course update {chapter.number}` makes it, "
             "and so does `course lab`."
         )
-    return Room(chapter, notebook, chapter.checks, exercises)
+    return Room(one, notebook, chapter.checks, exercises)
 
 
 def record(report: Report, room: Room) -> None:

@@ -19,20 +19,24 @@ from course.marking.names import Names, names_in
 GIVEN = frozenset({*dir(builtins), "In", "Out", "_", "display", "exit", "get_ipython", "quit"})
 
 
-def cells_above(one: Exercise, cells: list[Cell]) -> list[Cell]:
-    """All cells down to the last one of the exercise; none when it has no cell."""
-    last = max((cell.number for cell in cells if cell.owner == one.id), default=0)
+def cells_above(owner: str, cells: list[Cell]) -> list[Cell]:
+    """All cells down to the last one of the exercise `owner`; none when it has no cell."""
+    last = max((cell.number for cell in cells if cell.owner == owner), default=0)
     return [cell for cell in cells if cell.number <= last]
 
 
 def needed(one: Exercise, cells: list[Cell]) -> list[Cell]:
     """The cells to run for this exercise, in the notebook's order."""
-    above = cells_above(one, cells)
+    return needed_by(one.id, cells, set(names_of(one)) if one.kind != "file" else set())
+
+
+def needed_by(owner: str, cells: list[Cell], entry: set[str] = frozenset()) -> list[Cell]:
+    """The cells to run for those of `owner`; entry: names that are asked for afterwards."""
+    above = cells_above(owner, cells)
     known = _called({cell.number: names_in(cell.source) for cell in above})
     modules = {name for names in known.values() for name in names.imported}
     chosen: set[int] = set()
-    waiting = [c.number for c in above if c.owner in (None, one.id) or known[c.number].always]
-    entry = set(names_of(one)) if one.kind != "file" else set()
+    waiting = [c.number for c in above if c.owner in (None, owner) or known[c.number].always]
     last = above[-1].number if above else 0
     while waiting:
         number = waiting.pop()

@@ -38,6 +38,8 @@ class Row:
     seconds: float = 0.0
     code: str = ""  # a short hash of the answer
     rubric: int = 0  # how many lines of a rubric wait for a person
+    cause: str = ""  # the same for equal failures: "misconception 2", "cell NameError"
+    answers: list[str] | None = None  # on fixed probes, where no misconception says what is wrong
 
     @classmethod
     def of(cls, one: Exercise, result: str, sentence: str) -> Row:

@@ -7,10 +7,7 @@ be mistaken for the verdict: that goes to a file of its own. The cells run in IP
 
 from __future__ import annotations
 
-import builtins
 import contextlib
-import difflib
-import getpass
 import hashlib
 import importlib.util
 import json
@@ -21,12 +18,10 @@ import threading
 import time
 from pathlib import Path
 
-from course import answer_file
 from course.checking import engine, exercise
 from course.errors import UserError
-from course.marking.failures import NoInput, failure_of
-
-NOBODY = "input() has nobody to ask while a cell is graded; write the value into the code."
+from course.marking import cells
+from course.marking.failures import failure_of
 
 
 def load_checks(path: str):
@@ -50,7 +45,7 @@ def main() -> None:
     threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
     checks = load_checks(job["checks"])
     one = next(each for each in checks.EXERCISES if each.id == job["id"])
-    shell = _shell()
+    shell = cells.kernel()
     os.chdir(job["folder"])
     if sys.path[0]:  # with PYTHONSAFEPATH; a kernel looks in the notebook's folder first
         sys.path.insert(0, "")
@@ -66,81 +61,38 @@ def main() -> None:
 
 def _grade(one, job: dict, shell) -> dict:
     """Runs the cells up to the exercise's own, then asks the engine."""
-    before, error, own = {}, None, None
-    for cell in job["cells"]:
-        _tell(job["status"], cell["number"])
-        if cell["own"]:
-            before, own = dict(shell.user_ns), cell
-        outcome = shell.run_cell(cell["source"], store_history=True)
-        if cell["own"]:
-            error = outcome.error_before_exec or outcome.error_in_exec
-    _tell(job["status"], "grading")
-
-    failure = failure_of(error, own["source"], one) if error is not None else None
     names = exercise.names_of(one)
-    # After an error, an older thing of the same name is not this cell's answer.
-    old = before if failure else {}
-    missing = [
-        name
-        for name in names
-        if one.kind != "file"
-        and (name not in shell.user_ns or (name in old and old[name] is shell.user_ns[name]))
-    ]
-    if one.kind == "file":
-        missing = [name for name in names if not os.path.exists(name)]
-    stub = failure is not None and failure["stub"]
-    if stub and missing:
-        # What the course ships: the cell raises before it makes anything.
-        answers = [None if name in missing else shell.user_ns[name] for name in names]
-    elif missing:
-        return failure or _missing(missing[0], before, shell.user_ns)
-    else:
-        answers = names if one.kind == "file" else [shell.user_ns[name] for name in names]
+    ran = cells.run(one, names, job["cells"], shell, lambda at: _tell(job["status"], at))
+    _tell(job["status"], "grading")
+    result = judged(one, ran, random.Random())
+    if "code" in result:
+        answers = list(ran.found.values())
+        source = engine.source_of(answers[0], one.kind) if answers else ""
+        result["code"] = hashlib.sha256(source.encode()).hexdigest()[:12]
+    return result
+
+
+def judged(one, ran: cells.Ran, rng: random.Random) -> dict:
+    """What becomes of an exercise whose cells have run: plain data for `verdicts.told`.
+
+    "code" is in it where an answer was judged; the caller knows its source.
+    """
+    failure, stub = ran.failure, ran.failure is not None and ran.failure["stub"]
+    if ran.missing and not stub:
+        return failure or {"outcome": "nothing", "entry": ran.missing[0], "near": ran.near}
+    # What the course ships: the cell raises before it makes anything.
+    answers = [ran.found.get(name) for name in exercise.names_of(one)]
     try:
-        verdict = engine.grade(one, *answers, rng=random.Random())
+        verdict = engine.grade(one, *answers, rng=rng)
     except UserError as why:  # the course's own fault, such as a reference that is not there
         return {"outcome": "broken", "why": str(why)}
     if failure and not stub and not verdict.ok:
         return failure
-    code = hashlib.sha256(engine.source_of(answers[0], one.kind).encode()).hexdigest()[:12]
     told = {"outcome": verdict.outcome, "sentence": verdict.sentence, "cause": verdict.cause}
-    return {**told, "code": code}
+    return {**told, "code": ""}
 
 
-def _missing(name: str, before: dict, after: dict) -> dict:
-    """The cell ran, and the name it is graded by is not there: perhaps another one was meant."""
-    new = [other for other in after if other not in before and not other.startswith("_")]
-    near = difflib.get_close_matches(name, new, n=2) or new[-2:]
-    return {"outcome": "nothing", "entry": name, "near": near}
-
-
-# ----------------------------------------------------------------------------------- the kernel
-
-
-def _shell():
-    """IPython's shell, without history, colours, a pager, or anybody at the keyboard."""
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
-    config = Config()
-    config.HistoryManager.enabled = False
-    config.InteractiveShell.colors = "NoColor"
-    shell = InteractiveShell.instance(config=config)
-    # Errors are told by the parent, in a sentence; to format tracebacks would only take time.
-    shell.showtraceback = shell.showsyntaxerror = lambda *args, **kwargs: None
-    shell._showtraceback = lambda *args, **kwargs: None
-    shell.ask_exit = sys.exit
-    shell.enable_gui = lambda *args, **kwargs: None  # %matplotlib: there is no window to show
-    shell.set_hook("show_in_pager", lambda self, data, *args, **more: print(data))
-    # A learner's `!command` belongs to our process group, so that it ends with us.
-    shell.system = shell.system_raw
-    answer_file.install(shell)
-    builtins.input = getpass.getpass = _no_input
-    return shell
-
-
-def _no_input(*args, **kwargs):
-    raise NoInput(NOBODY)
+# ----------------------------------------------------------------------------------- the parent
 
 
 def _tell(status: str, what: int | str) -> None:

@@ -34,6 +34,16 @@ def told(one: Exercise, child: Child) -> tuple[str, str]:
     return outcome if outcome in same else "not yet", result["sentence"]
 
 
+def cause(child: Child) -> str:
+    """What is the same for equal failures; "" where it passed."""
+    if child.end != "result":
+        return f"stopped {child.end}"
+    outcome = child.result["outcome"]
+    if outcome == "cell":
+        return f"cell {child.result['kind']}"
+    return outcome if outcome in ("nothing", "broken") else child.result["cause"]
+
+
 def something_is_missing(child: Child) -> bool:
     """Did it fail for a name, an attribute, a key or a file that is not there?"""
     result = child.result
@@ -50,6 +60,10 @@ def end(child: Child) -> str:
         return f"used more than {_bytes(child.limits.memory)} of memory"
     if child.end == "output":
         return f"printed more than {_bytes(child.limits.output)}"
+    if child.end == "processes":
+        return "started more processes than are allowed"
+    if child.end == "message":
+        return "gave an answer that cannot be read"
     return f"ended the process ({_code(child.code)})"
 
 
@@ -62,6 +76,8 @@ def _stopped(one: Exercise, child: Child) -> str:
         "time": "Is there a loop whose condition stays true?",
         "memory": "Is there a list that grows without end?",
         "output": "Is there a print in a loop that does not end?",
+        "processes": "Does it start itself again?",
+        "message": "A function hands back its answer with `return`.",
     }[child.end]
     return f"`{one.id}`: {what} {did}, and was stopped. {advice}"
 

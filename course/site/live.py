@@ -15,15 +15,15 @@ import html
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 from course import notebooks
 from course.authoring import blocks, cells
 from course.marking.answers import Cell
-from course.marking.needed import needed
+from course.marking.needed import needed_by
 from course.notebooks import grade_id, nbgrader, source
 from course.paths import ROOT, Chapter
 from course.site import exercises
+from course.site.editing import Document
 from course.workcopy import Copy
 
 PROPER = {
@@ -82,16 +82,18 @@ def page(root: Path, path: Path, kind: str) -> dict:
 
 def _mark(built: Path, head: str, sentence: str = "") -> None:
     """Put something into the page's head, and a sentence before the first cell or section."""
-    text = built.read_text(encoding="utf-8")
-    head += '<link rel="stylesheet" href="../_static/live/live.css">'
-    text = text.replace("</head>", f"{head}</head>", 1)
+    page = Document(built.read_text(encoding="utf-8"))
+    sheet = '<link rel="stylesheet" href="../_static/live/live.css">'
+    page.insert(page.first("head").close, head + sheet)
     if sentence:
         said = re.sub("`(.+?)`", r"<code>\1</code>", html.escape(sentence, quote=False))
-        said = f'<p class="live-why">{said}</p>\n'
-        text = re.sub(
-            r'<section id=|<div class="cell ', lambda first: said + first[0], text, count=1
+        first = next(
+            one
+            for one in page.elements
+            if (one.tag == "section" and "id" in one.attributes) or "cell" in one.classes()
         )
-    built.write_text(text, encoding="utf-8", newline="\n")
+        page.insert(first.start, f'<p class="live-why">{said}</p>\n')
+    built.write_text(page.edited(), encoding="utf-8", newline="\n")
 
 
 def _for_work(path: Path, kind: str) -> dict:
@@ -149,7 +151,7 @@ def _needs(nb: dict, kind: str) -> dict[str, list[str]]:
             for k, other in code
             if k <= at
         ]
-        run = needed(SimpleNamespace(id=cell["id"], kind="file", entry=""), above)
+        run = needed_by(cell["id"], above)
         found[cell["id"]] = [nb["cells"][one.number]["id"] for one in run if one.number != at]
     return found
 

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 from course.authoring import book
 from course.errors import UserError
+from course.machine import chromium
 from course.machine.bootstrap import PROJECT
 from course.paths import ROOT
 from course.site import markdown
@@ -28,22 +29,7 @@ from course.site.editing import Document, Element
 
 NAME = "from-bigram-to-storyteller.pdf"
 HERE = Path(__file__).parent
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-CHROMIUMS += ("msedge", "microsoft-edge")
-ELSEWHERE = (  # macOS and Windows put no browser on the path
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
-    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
-)
 _OWN = ("id", "for", "aria-labelledby", "aria-describedby", "aria-controls")
-
-
-def chromium() -> str | None:
-    """Where a Chromium is on this machine: as COURSE_CHROMIUM says, or by its usual names."""
-    named = os.environ.get("COURSE_CHROMIUM")
-    there = (path for path in ELSEWHERE if Path(path).is_file())
-    return named or next(filter(None, map(shutil.which, CHROMIUMS)), None) or next(there, None)
 
 
 def make(root: Path = ROOT, out: Path | None = None, *, say=print) -> dict:
@@ -61,7 +47,7 @@ def make(root: Path = ROOT, out: Path | None = None, *, say=print) -> dict:
 
 def ready() -> None:
     """Raises UserError with what is missing where nothing can be printed."""
-    if chromium() is None:
+    if chromium.find() is None:
         raise UserError(
             "There is no Chromium on this machine, which prints the PDF: install Chromium, Chrome "
             "or Edge, or set COURSE_CHROMIUM to its program file."
@@ -77,7 +63,7 @@ def printed(text: str, site: Path, target: Path, packages: Path) -> dict:
     and what was too wide and is `cut`. Raises UserError when Chromium fails; then `target` is as it
     was.
     """
-    env = {**os.environ, "COURSE_CHROMIUM": chromium(), "COURSE_NODE_MODULES": str(packages)}
+    env = {**os.environ, "COURSE_CHROMIUM": chromium.find(), "COURSE_NODE_MODULES": str(packages)}
     with tempfile.TemporaryDirectory() as folder, book.server(site) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         source, fresh = Path(folder) / "book.html", Path(folder) / NAME

@@ -82,7 +82,7 @@ def widget(name: str, state: dict, on_ask: Callable | None = None) -> Widget | N
     Raises UserError when there is no such widget or it cannot draw this state.
     """
     made = Widget(name, state, on_ask)
-    if not in_notebook():
+    if not in_kernel():
         print(made.kind.SENTENCE)
         return None
     return made
@@ -98,11 +98,6 @@ def kind(name: str):
     if name not in known:
         raise UserError(f"There is no widget {name!r}; the widgets are: {', '.join(known)}.")
     return importlib.import_module(f"course.widgets.{name}")
-
-
-def in_notebook() -> bool:
-    """Whether the kernel of a notebook runs this code, or that of a page of the site."""
-    return in_kernel()
 
 
 def _view(made: Widget):

@@ -10,6 +10,10 @@ through one function:
 `names.txt` are stored in `trace.txt`. Every other rung must print the same four digits: to 1e-9 in
 float64, to 1e-4 in float32. `RUNGS` lists them all, for whoever tests or times them; a new rung is
 a file in this folder and a line here.
+
+Up to 6 they run on one core. The two above are made for a GPU. Without one they run as well, in
+Triton's interpreter and through `kernels/cuda/cuda_on_cpu.h`: right, and not to be timed. With one,
+`course bench --gpu` times them.
 """
 
 from typing import NamedTuple
@@ -23,7 +27,8 @@ class Rung(NamedTuple):
     file: str  # what a reader opens, seen from microgpt_ref/
     train: str  # "module:function", seen from microgpt_ref
     dtype: str = "float64"
-    needs: str = ""  # what may be missing on a machine: "numpy", "torch", "cc", "node"
+    needs: str = ""  # what a machine may lack: "numpy", "torch", "triton", "cc", "cuda", "node"
+    gpu: bool = False  # made for a GPU; without one it is right, but not to be timed
 
 
 RUNGS = [
@@ -47,4 +52,14 @@ RUNGS = [
     Rung("4", "C, f32", "ladder/gpt.c", "ladder.native:train_c_f32", "float32", "cc"),
     Rung("5", "C, SIMD", "ladder/gpt_simd.c", "ladder.native:train_simd", "float32", "cc"),
     Rung("6", "JavaScript", "ladder/gpt.mjs", "ladder.javascript:train", needs="node"),
+    Rung(
+        "7",
+        "Triton",
+        "ladder/triton_gpt.py",
+        "ladder.triton_gpt:train",
+        "float32",
+        "triton",
+        gpu=True,
+    ),
+    Rung("8", "CUDA", "ladder/gpt.cu", "ladder.cuda:train_cuda", "float32", "cuda", gpu=True),
 ]

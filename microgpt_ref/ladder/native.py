@@ -97,7 +97,7 @@ def _compiled(cc: str, source: Path, text: bytes, flags: tuple[str, ...]) -> cty
     raise RuntimeError(f"{cc} compiles {source.name}, but the result cannot be used: {why}")
 
 
-def load(folder: Path, name: str, command: list[str], source: Path) -> ctypes.CDLL:
+def load(folder: Path, name: str, command: list[str], source: Path, libraries=("-lm",)):
     """The library of this name in the folder, compiled into it where there is no good one."""
     for library in folder.glob(f"{name}-*.so"):
         with contextlib.suppress(OSError):  # made for another system, or not ours to read
@@ -106,7 +106,7 @@ def load(folder: Path, name: str, command: list[str], source: Path) -> ctypes.CD
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as room:
         made = Path(room, "library.so")
-        fine, _, words = run(*command, *LIBRARY, "-o", str(made), str(source), "-lm")
+        fine, _, words = run(*command, *LIBRARY, "-o", str(made), str(source), *libraries)
         if not (fine and made.exists()):
             words = " ".join(words.split())[:600] or "it made no library, and says nothing"
             raise RuntimeError(f"{command[0]} does not compile {source.name}: {words}")

@@ -1,8 +1,10 @@
 // Walks pages with the keyboard alone, tries what their security policy forbids, and looks at them on
-// paper; tests/test_site.py judges it. node reading.mjs BASE_URL PAGE ...
+// paper; tests/test_site.py judges it. node reading.mjs BASE_URL WALKED PRINTED ATTACKED
+// WALKED, PRINTED: pages with commas between them, the front page first; ATTACKED: a lesson
 import { launch, report, settled } from "./browser.mjs";
 
-const [base, ...pages] = process.argv.slice(2);
+const [base, ...given] = process.argv.slice(2);
+const [walked, printed, [attacked]] = given.map((pages) => pages.split(","));
 const browser = await launch();
 const found = { keys: {}, skip: {}, menu: null, paper: {}, policy: null };
 
@@ -79,7 +81,7 @@ async function walk(page) {
   };
 }
 
-for (const url of pages) {
+for (const url of walked) {
   for (const width of [1280, 360]) {
     const { page, context } = await open(url, { viewport: { width, height: 800 } });
     found.keys[`${url} ${width}`] = await walk(page);
@@ -89,7 +91,7 @@ for (const url of pages) {
 
 {
   // The first stop skips the menus; on a phone the menu opens, holds the keyboard and closes.
-  const { page, context } = await open(pages[0], { viewport: { width: 360, height: 800 } });
+  const { page, context } = await open(walked[0], { viewport: { width: 360, height: 800 } });
   await page.keyboard.press("Tab");
   found.skip.name = await page.evaluate(() => document.activeElement.textContent);
   await page.keyboard.press("Enter");
@@ -105,7 +107,7 @@ for (const url of pages) {
   await context.close();
 }
 
-for (const url of pages) {
+for (const url of printed) {
   // A dark page on paper: light, wide lines broken, long code unfolded, no menus; then dark again.
   const { page, context } = await open(url, { colorScheme: "dark", viewport: { width: 700, height: 1000 } });
   const folded = () => page.locator("details.hide:not([open])").count();
@@ -131,7 +133,7 @@ for (const url of pages) {
 
 {
   // What a notebook's output, a learner's text or a stranger could try.
-  const { page, context } = await open(pages[1]);
+  const { page, context } = await open(attacked);
   const out = new Set(); // requests that were made, and not stopped by the policy
   page.on("request", (request) => out.add(request.url()));
   page.on("requestfailed", (request) => request.failure().errorText === "csp" && out.delete(request.url()));

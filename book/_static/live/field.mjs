@@ -38,7 +38,7 @@ export function field(el, { text, label, focus = false, onText, onRun, onLeave }
     const had = document.activeElement === plain.el;
     const home = document.createElement("div");
     plain.el.replaceWith(home);
-    now = module.edit(home, { text: plain.text(), label, onChange: onText, onRun, onRunOn: onRun, at: [from, to] });
+    now = module.edit(home, { text: plain.text(), label, onChange: onText, onRun, at: [from, to] });
     if (had) now.focus();
   }
 

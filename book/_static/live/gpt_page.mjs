@@ -2,7 +2,8 @@
 // what gpt_worker.mjs tells; nothing is trained here. Before Start is pressed nothing is loaded or computed.
 //
 // Each <div data-gpt> becomes one; what stands in it is a picture for who has no JavaScript.
-import { build, make } from "./gpt_view.mjs";
+import { h } from "./dom.mjs";
+import { build } from "./gpt_view.mjs";
 import { LossChart } from "./loss_chart.mjs";
 
 const NOTHING = Math.log(27); // the loss of a model to which 26 letters and the end are equally probable
@@ -52,7 +53,7 @@ export function mount(el) {
 
   function showNames() {
     const item = ({ step, temperature, names }) =>
-      make("li", {}, make("span", {}, `${steps(step)}, temperature ${temperature}`), make("b", {}, listed(names)));
+      h("li", {}, h("span", {}, `${steps(step)}, temperature ${temperature}`), h("b", {}, listed(names)));
     view.list.replaceChildren(...rows.map(item));
   }
 

@@ -2,7 +2,7 @@
 //
 // So the page trains from the very parameters, on the very order of names, that microgpt.py has. The
 // other way would be to send both: the parameters are noise, which cannot be compressed (32 kB), and a
-// shuffled list compresses less well than the list itself. This file is 1 kB.
+// shuffled list compresses less well than the list itself. This file, compressed, is 1 kB.
 //
 // Mersenne Twister, M. Matsumoto and T. Nishimura, 1998; what Python makes of its 32 bits is Lib/random.py.
 

@@ -1,0 +1,1 @@
+"""JupyterHub for a cohort: `running` starts it on this machine, `room` is one person's server."""
