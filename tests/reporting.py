@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-from nbgrader.api import Gradebook
 from sqlalchemy import insert
 
 from course import notebooks, paths
@@ -114,7 +113,7 @@ def cohort(root: Path, students: dict[str, tuple[str, str]]) -> Cohort:
     text = 'c = get_config()\nc.CourseDirectory.course_id = "autumn"\n'
     (root / CONFIG).write_text(text, encoding="utf-8")
     made = open_cohort(root)
-    with Gradebook(made.db_url, made.course_id) as book:
+    with made.gradebook() as book:
         for id, (first, last) in students.items():
             book.add_student(id, first_name=first, last_name=last, email=f"{id}@example.org")
     return made
@@ -122,7 +121,7 @@ def cohort(root: Path, students: dict[str, tuple[str, str]]) -> Cohort:
 
 def assign(made: Cohort, name: str) -> None:
     """Adds an assignment of the course, with a grade cell for each exercise."""
-    with Gradebook(made.db_url, made.course_id) as book:
+    with made.gradebook() as book:
         book.add_assignment(name, duedate=DUE)
         book.add_notebook(name, name)
         for one in exercises(name):

@@ -100,7 +100,8 @@ def unbacked(text, known):
     text = re.sub(
         r"```.*?```|`[^`\n]*`|\]\([^)]*\)|<!-- course.*?/course", "", text, flags=re.DOTALL
     )
-    text = re.sub(r"Python \d\.\d+|arXiv:\d+\.\d+|\d+\.\d+\.\d+\S*", "", text)  # versions, papers
+    versions = r"Python \d\.\d+|Ubuntu (?:since )?\d+\.\d+|arXiv:\d+\.\d+|\d+\.\d+\.\d+\S*"
+    text = re.sub(versions, "", text)
     for shown in re.findall(r"\d{1,3}(?:,\d{3})+(?![\d,.]*\d)|\d+\.\d{2,}", text):
         places = len(shown.partition(".")[2])
         value = float(shown.replace(",", ""))
@@ -140,7 +141,7 @@ def command_lines(page):
     """The commands in the page's shell blocks, as lists of words."""
     text = page.read_text(encoding="utf-8")
     for block in re.findall(r"```(?:bash|sh|shell|console)\n(.*?)```", text, re.DOTALL):
-        for line in block.splitlines():
+        for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if ">" in words:
                 words = words[: words.index(">")]  # what the shell does with the output
@@ -171,6 +172,11 @@ def _wrong_with_course(words):
     if words[0] not in cli.names():
         return f"no command {words[0]}"
     command = typer.main.get_command(cli.build(words[:1])).commands[words[0]]
+    if hasattr(command, "commands"):  # a group, such as `course cohort`
+        words = words[1:]
+        if words and words[0] not in command.commands:
+            return f"no command {words[0]}"
+        command = command.commands[words[0]] if words else command
     free = (command.context_settings or {}).get("ignore_unknown_options")
     known = {name: one for one in command.params for name in [*one.opts, *one.secondary_opts]}
     values, skip = 0, False
@@ -213,6 +219,9 @@ def test_the_two_main_commands_stand_in_the_readme():
         ("git clone somewhere", None),
         ("python3 microgpt_ref/microgpt.py --steps 10 names.txt", None),
         ("python3 -m course dance", "no command dance"),
+        ("course cohort grade 01 --jobs 2", None),
+        ("course cohort marry 01", "no command marry"),
+        ("course cohort grade 01 --job 2", "no option --job"),
         ("course sync --chekc", "no option --chekc"),
         ("course sync 01 02", "takes 1 arguments, not 2"),
         ("course numbers --check", "takes 1 arguments, not 0"),

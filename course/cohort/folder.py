@@ -88,9 +88,8 @@ class Cohort:
         """The folder of the submission that counts; it may not be there."""
         return self.path("submitted", student, assignment)
 
-    @contextmanager
-    def gradebook(self):
-        """nbgrader's Gradebook, closed at the end. Raises UserError where it cannot be opened."""
+    def open_gradebook(self):
+        """nbgrader's Gradebook, to be closed by who asks; UserError where it cannot be opened."""
         from nbgrader.api import Gradebook
         from sqlalchemy.exc import DatabaseError
 
@@ -99,7 +98,7 @@ class Cohort:
         before = os.environ.get("PATH", "")
         os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), before])
         try:
-            book = Gradebook(self.db_url, self.course_id)
+            return Gradebook(self.db_url, self.course_id)
         except DatabaseError as why:
             raise UserError(
                 f"The grade book cannot be opened ({why.orig}). Where it comes from an older "
@@ -107,6 +106,11 @@ class Cohort:
             ) from None
         finally:
             os.environ["PATH"] = before
+
+    @contextmanager
+    def gradebook(self):
+        """nbgrader's Gradebook, closed at the end. Raises UserError where it cannot be opened."""
+        book = self.open_gradebook()
         try:
             yield book
         finally:

@@ -117,7 +117,7 @@ class Book:
     """nbgrader's grade book, open. `nb` is nbgrader's own `Gradebook`."""
 
     def __init__(self, cohort):
-        self.nb = api.Gradebook(cohort.db_url, cohort.course_id)
+        self.nb = cohort.open_gradebook()
         if self.nb.engine.dialect.name == "sqlite":
             event.listen(self.nb.engine, "connect", _whole_transactions)
             event.listen(self.nb.engine, "begin", _begin)
