@@ -24,7 +24,7 @@ from course import notebooks, paths
 from course.checking import exercise, store
 from course.errors import UserError
 from course.marking import grader, runner
-from course.marking.child import MARK, Limits
+from course.marking.child import MARK, START, Limits
 
 POSIX = os.name == "posix"
 CHECKS = """
@@ -601,6 +601,19 @@ def test_when_it_is_interrupted_nothing_stays(chapter, number):
     assert process.returncode == 130
     assert (out, err.strip()) == ("", "Stopped.")
     assert list((paths.ROOT / "tmp").iterdir()) == []
+
+
+@pytest.mark.skipif(not POSIX, reason="Windows has no groups of processes to be killed")
+def test_a_child_whose_parent_was_killed_before_it_began_ends(tmp_path):
+    """It cannot ask who its parent is: that is somebody else by then."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait(30)
+    (tmp_path / "ch98_slow.py").write_text("import time\ntime.sleep(60)")
+    job = {"parent": gone.pid, "checks": str(tmp_path / "ch98_slow.py")}
+    (tmp_path / "job").write_text(json.dumps(job))
+    line = [sys.executable, "-c", START, str(tmp_path / "job")]
+    late = subprocess.Popen(line, start_new_session=True, stderr=subprocess.DEVNULL)
+    assert late.wait(30) == -signal.SIGKILL
 
 
 # ----------------------------------------------------------------------------------- the commands

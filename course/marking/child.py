@@ -60,7 +60,7 @@ class Child:
         (self.folder / "tmp").mkdir()
         names = {name: str(self.folder / name) for name in ("status", "result", "printed")}
         self.files = {name: Path(path) for name, path in names.items()}
-        description = {**job, **names, "memory": 2 * limits.memory}
+        description = {**job, **names, "memory": 2 * limits.memory, "parent": os.getpid()}
         (self.folder / "job").write_text(json.dumps(description), encoding="utf-8")
         self.began = self.since = time.monotonic()
         self.looked = self.seconds_taken = 0.0

@@ -63,23 +63,9 @@ def grade(
     """
     notebook = Path(notebook).absolute()
     nb = notebooks.read(notebook)
-    wanted = [one for one in exercises if only is None or one.id in only]
     session = Session(notebook, Path(checks).absolute(), nb, exercises, limits or Limits())
-    report = Report(remarks=remarks_on(nb, exercises))
-    rows: dict[str, Row] = {}
-
-    def known(row: Row) -> None:
-        rows[row.id] = row
-        if on_row:
-            on_row(row)
-
-    waiting = []
-    for one in wanted:
-        row = misplaced(one, nb) or for_a_person(one)
-        if row:
-            known(row)
-        else:
-            waiting.append(one)
+    tally = Tally(session, nb, exercises, only, on_row)
+    waiting = tally.waiting
     running: list[tuple[Exercise, Child]] = []
     try:
         while waiting or running:
@@ -92,15 +78,13 @@ def grade(
                     running.remove(pair)
                     row = session.row(one, child)
                     if row:
-                        known(row)
+                        tally.known(row)
                     else:
                         waiting.insert(0, one)  # again, without that cell or with all of them
     finally:
         for _, child in running:
             child.stop()
-    report.rows = [rows[one.id] for one in wanted]
-    report.remarks += session.remarks({row.id for row in report.rows})
-    return report
+    return tally.report()
 
 
 @dataclass(frozen=True)
@@ -232,3 +216,35 @@ def same_file(one: Path, other: Path) -> bool:
     with contextlib.suppress(OSError):
         return os.path.samefile(one, other)
     return False
+
+
+class Tally:
+    """The rows of one notebook's exercises, as they become known.
+
+    waiting: the exercises that have to be run; the others' rows are known at once.
+    """
+
+    def __init__(self, session: Session, nb, exercises, only, on_row):
+        """only: the ids to grade, all for None. on_row: called with each row, or None."""
+        self.session, self.on_row = session, on_row
+        self.remarks = remarks_on(nb, exercises)
+        self.wanted = [one for one in exercises if only is None or one.id in only]
+        self.rows: dict[str, Row] = {}
+        self.waiting: list[Exercise] = []
+        for one in self.wanted:
+            row = misplaced(one, nb) or for_a_person(one)
+            if row:
+                self.known(row)
+            else:
+                self.waiting.append(one)
+
+    def known(self, row: Row) -> None:
+        """Adds a row."""
+        self.rows[row.id] = row
+        if self.on_row:
+            self.on_row(row)
+
+    def report(self) -> Report:
+        """The rows in the order of the exercises, and what is to be remarked."""
+        remarks = self.remarks + self.session.remarks(set(self.rows))
+        return Report(rows=[self.rows[one.id] for one in self.wanted], remarks=remarks)

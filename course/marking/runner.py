@@ -42,7 +42,7 @@ def main() -> None:
     """Does the job described in a JSON file (argument 1), writes its result, ends the process."""
     job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     sys.argv[:] = [""]
-    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_die_with_parent, args=(job["parent"],), daemon=True).start()
     checks = load_checks(job["checks"])
     one = next(each for each in checks.EXERCISES if each.id == job["id"])
     shell = cells.kernel()
@@ -136,11 +136,18 @@ def _limit_memory(allowed: int) -> None:
 
 
 def _die_with_parent(parent: int) -> None:
-    """Ends this process and what it started when `course check` itself was killed."""
+    """Ends this process and what it started when `course check` itself was killed.
+
+    parent: its id, told by itself: a parent that was killed while this process began cannot be
+    found by asking who the parent is.
+    """
     if os.name == "nt":  # there, getppid() goes on naming a parent that is gone
         import psutil
 
-        runs = psutil.Process(parent).is_running
+        try:
+            runs = psutil.Process(parent).is_running
+        except psutil.NoSuchProcess:
+            os._exit(1)
     else:
 
         def runs():

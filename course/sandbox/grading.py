@@ -26,7 +26,6 @@ from course.checking.plain import plain
 from course.checking.words import cut, full, short
 from course.errors import UserError
 from course.marking import grader, runner
-from course.marking.answers import for_a_person, misplaced, remarks_on
 from course.marking.cells import Ran
 from course.marking.report import Report, Row
 from course.sandbox import kernels, remote
@@ -66,27 +65,16 @@ def grade(
     notebook = Path(notebook).absolute()
     nb = notebooks.read(notebook)
     runner.load_checks(str(Path(checks).absolute()))
-    wanted = [one for one in exercises if only is None or one.id in only]
     session = grader.Session(notebook, Path(checks), nb, exercises, rules or Rules())
-    rows: dict[str, Row] = {}
 
     def known(row: Row) -> None:
         row.sentence = printable(row.sentence)
-        rows[row.id] = row
         if on_row:
             on_row(row)
 
-    waiting = []
-    for one in wanted:
-        row = misplaced(one, nb) or for_a_person(one)
-        if row:
-            known(row)
-        else:
-            waiting.append(one)
-    _Desk(session, box, seed, waiting, known).work(jobs or 1)
-    report = Report(remarks=remarks_on(nb, exercises))
-    report.rows = [rows[one.id] for one in wanted]
-    report.remarks += session.remarks({row.id for row in report.rows})
+    tally = grader.Tally(session, nb, exercises, only, known)
+    _Desk(session, box, seed, tally.waiting, tally.known).work(jobs or 1)
+    report = tally.report()
     report.remarks = [printable(remark) for remark in report.remarks]
     return report
 
