@@ -170,6 +170,8 @@ def test_the_page_says_what_the_grader_said(cohort):
     assert "(Score: 2.0 / 23.0)" in text
     rows = {row["id"]: row for row in results(cohort)[0].rows}
     assert rows["ch01-pairs"]["sentence"] in text
+    title = rows["ch01-pairs"]["title"]
+    assert f'<a href="#ch01-pairs-check">{title}</a> (Score:' in text and "Test cell" not in text
     assert "<code>a &lt; b</code>, <strong>and</strong>" in text
     assert text.count("Content-Security-Policy") == 1
     assert "&lt;body" not in text and "&lt;main" not in text

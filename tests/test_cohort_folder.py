@@ -358,6 +358,22 @@ def test_the_exchange_gets_the_release(cohort, tmp_path):
     assert tree(outbound) == tree(cohort.path("release", ".", ASSIGNMENT))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="nbgrader has no exchange on Windows")
+def test_an_exchange_that_is_not_there_is_told_before_anything_is_made(
+    cohort, tmp_path, monkeypatch
+):
+    root = tmp_path / "srv" / "exchange"
+    (tmp_path / "srv").mkdir()
+    with open(cohort.root / "nbgrader_config.py", "a") as file:
+        file.write(f"c.Exchange.root = {str(root)!r}\n")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != root.parent)  # root may do all
+    before = tree(cohort.root / "release")
+    with pytest.raises(UserError) as caught:
+        releasing.release(open_cohort(cohort.root), "01")
+    assert f"`sudo mkdir --parents --mode 1777 {root}` makes it." in str(caught.value)
+    assert tree(cohort.root / "release") == before and not root.exists()
+
+
 def test_one_at_a_time(cohort):
     with releasing.alone(cohort), pytest.raises(UserError, match="Another `course cohort`"):
         releasing.release(cohort, "01")

@@ -110,7 +110,8 @@ def _make(cohort, result) -> None:
             feedback_directory=made.name,
         )
         for page in sorted(made.rglob("*.html")):
-            text = safe(page.read_text(encoding="utf-8"), page.stem)
+            text = named(page.read_text(encoding="utf-8"), result.rows)
+            text = safe(text, page.stem)
             notebooks.write_bytes(final / page.name, text.encode("utf-8", "replace"))
         for name in KEPT:
             kept = cohort.path("autograded", result.student, result.assignment) / name
@@ -118,6 +119,16 @@ def _make(cohort, result) -> None:
                 notebooks.write_bytes(final / name, kept.read_bytes())
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def named(page: str, rows: list[dict]) -> str:
+    """nbgrader's page, with the exercises' titles in its list, where it says "Test cell"."""
+    contents, end, rest = page.partition('<div class="panel-body">')
+    for row in rows:
+        words = rf'(?<=<a href="#{re.escape(row["id"])})((?:-check)?">)[^<]*(?=</a>)'
+        title = html.escape(row["title"])
+        contents = re.sub(words, lambda found, title=title: found[1] + title, contents)
+    return contents + end + rest
 
 
 def safe(page: str, title: str) -> str:

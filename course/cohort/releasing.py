@@ -25,6 +25,7 @@ def release(cohort: Cohort, which: str, *, due: str | None = None) -> str:
     if files is None:
         raise UserError(f"Chapter {name} has no exercises that are marked, so there is no release.")
     until = None if due in (None, "none") else times.read(due, "--due")
+    _must_reach(exchange_root(cohort))
     with alone(cohort):
         roster.sync(cohort)
         said = _make(cohort, name, files)
@@ -158,6 +159,18 @@ def exchange_root(cohort: Cohort) -> Path | None:
     named = any("root" in cohort.config[one] for one in ("Exchange", "ExchangeReleaseAssignment"))
     root = Path(Exchange(coursedir=cohort.coursedir, config=cohort.config).root)
     return root if named or root.is_dir() else None
+
+
+def _must_reach(root: Path | None) -> None:
+    """Says what is to be done where the exchange's folder is missing and may not be made here."""
+    if root is None or root.exists():
+        return
+    nearest = next(one for one in root.parents if one.exists())
+    if not os.access(nearest, os.W_OK):
+        raise UserError(
+            f"The exchange {root} is not there, and you may not write to {nearest}. "
+            f"`sudo mkdir --parents --mode 1777 {root}` makes it."
+        )
 
 
 def _hand_out(cohort: Cohort, name: str) -> str:

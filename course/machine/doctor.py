@@ -38,6 +38,10 @@ TOOLS = {
         _on_path("cc", "gcc", "clang", "cl"),
         "torch.compile, and the C rungs of the ladder",
     ),
+    "bubblewrap": (
+        _on_path("bwrap"),
+        "`course cohort grade` and `course check --sandbox`, which run what nobody trusts",
+    ),
     "nvcc": (_on_path("nvcc"), "compiling CUDA kernels; they are also simulated without it"),
 }
 
