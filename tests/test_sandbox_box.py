@@ -9,11 +9,14 @@ import errno
 import os
 import resource
 import secrets
+import site
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
+import venv
 from pathlib import Path
 
 import psutil
@@ -21,7 +24,7 @@ import pytest
 from boxing import ABOVE, asked, ended, inmate, needs_box
 
 from course import paths
-from course.sandbox import account, places, seccomp
+from course.sandbox import account, guest, places, seccomp
 from course.sandbox import box as boxes
 from course.sandbox.box import Box
 from course.sandbox.inmate import Inmate
@@ -492,3 +495,32 @@ answer({name: resource.getrlimit(getattr(resource, "RLIMIT_" + name)) for name i
     assert asked(box, program)["DATA"][0] == most  # 0: none of its own
     # 1 byte: no dump, and no program of the system that is handed one (core(5)).
     assert asked(box, program)["CORE"] == [1, 1]
+
+
+def test_python_may_lie_among_temporary_files():
+    """An environment in /tmp, as of somebody who tries the course there."""
+    folder = tempfile.TemporaryDirectory(dir="/tmp")
+    venv.create(folder.name, with_pip=False)
+    python = Path(folder.name, "bin", "python")
+    found = [str(paths.ROOT), *site.getsitepackages()]
+    program = "from course.sandbox.box import works\nprint(repr(works()))"
+    told = subprocess.run(
+        [python, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(found)},
+        capture_output=True,
+        text=True,
+    )
+    folder.cleanup()
+    assert told.stdout == "''\n", told.stdout + told.stderr
+
+
+def test_a_folder_is_emptied_but_for_what_is_shown_in_it(tmp_path):
+    shown = [str(tmp_path / "a" / "b" / "shown"), str(tmp_path / "alone")]
+    for name in ("a/b/shown", "a/b/left/deep", "a/left", "alone", "ab", "a/b/shown2"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").write_text("x")
+    (tmp_path / "a" / "left").chmod(0)
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "alone")
+    guest.empty(str(tmp_path), shown)
+    left = sorted(str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*"))
+    assert left == ["a", "a/b", "a/b/shown", "a/b/shown/file", "alone", "alone/file"]

@@ -34,6 +34,7 @@ class Keeper(threading.Thread):
         self.reason, self.code, self.printed = "", None, bytearray()
         self.failure: Exception | None = None
         self.started, self.over = threading.Event(), threading.Event()
+        self.deciding = threading.Lock()
         self.asked_to_end, self.hold = os.pipe()
 
     def begin(self) -> None:
@@ -49,8 +50,8 @@ class Keeper(threading.Thread):
             raise self.failure
 
     def end(self, reason: str) -> None:
-        """Ends it with all that it started. The first reason that says more than "died" stays."""
-        self.reason = reason if self.reason in ("", "died") else self.reason
+        """Ends it with all that it started."""
+        self._because(reason)
         if self.hold is not None:
             os.close(self.hold)
             self.hold = None
@@ -71,7 +72,7 @@ class Keeper(threading.Thread):
                 process.stdout.close()
         except Exception as why:
             self.failure = why
-            self.reason = self.reason or "died"
+            self._because("died")
         finally:
             self.started.set()
             self.over.set()
@@ -104,15 +105,16 @@ class Keeper(threading.Thread):
             if out in ready and not self._read(out):
                 waiting.unregister(out)
             if process.poll() is not None:
-                self.code, self.reason = process.returncode, "died"
+                self.code = process.returncode
+                self._because("died")
                 return
             memory, tasks = watch.used(self.limits.memory)
             if len(self.printed) > self.limits.printed:
-                self.reason = "output"
+                self._because("output")
             elif memory > self.limits.memory:
-                self.reason = "memory"
+                self._because("memory")
             elif tasks > self.limits.processes:
-                self.reason = "processes"
+                self._because("processes")
 
     def _read(self, out: int) -> bytes:
         part = os.read(out, CHUNK)
@@ -126,5 +128,11 @@ class Keeper(threading.Thread):
             os.set_blocking(process.stdout.fileno(), False)
             while self._read(process.stdout.fileno()):
                 pass
-        if len(self.printed) > self.limits.printed and self.reason == "died":
-            self.reason = "output"
+        if len(self.printed) > self.limits.printed:
+            self._because("output")
+
+    def _because(self, reason: str) -> None:
+        """The first reason that says more than "died" stays, whichever thread found it."""
+        with self.deciding:
+            if self.reason in ("", "died"):
+                self.reason = reason

@@ -32,7 +32,11 @@ def laid_out(
     """
     covers, see = _covered(packages), [Path(place).absolute() for place in see]
     system = [place for place in [*SYSTEM, *SETTINGS, *_python(packages)] if os.path.exists(place)]
-    words = _folders([*system, "/etc/passwd"])
+    temporary = ["--perms", "1777", "--size", str(size), "--tmpfs"]
+    words = ["--proc", "/proc", *_devices()]
+    for place in WRITTEN:  # before the others: Python may lie in /tmp
+        words += [*temporary, place]
+    words += _folders([*system, "/etc/passwd"])
     for place in system:
         if os.path.islink(place) and place in SYSTEM:
             words += ["--symlink", os.readlink(place), place]
@@ -41,10 +45,6 @@ def laid_out(
     for place in covers:
         words += ["--perms", "0555", "--tmpfs", place]
     words += ["--perms", "0444", "--ro-bind-data", data(PEOPLE), "/etc/passwd"]
-    words += ["--proc", "/proc", *_devices()]
-    temporary = ["--perms", "1777", "--size", str(size), "--tmpfs"]
-    for place in WRITTEN:
-        words += [*temporary, place]
     words += _folders([*see, *write, *([folder] if folder else [])])
     for place in see:
         if place.is_dir():
@@ -93,4 +93,5 @@ def _folders(inside: Iterable) -> list[str]:
     above = {one for place in inside for one in Path(place).parents if one != Path("/")}
     known = [place for place in SYSTEM if os.path.exists(place)]
     made = [one for one in sorted(above) if not any(one.is_relative_to(place) for place in known)]
+    made = [one for one in made if str(one) not in WRITTEN]
     return [word for place in made for word in ("--perms", "0755", "--dir", str(place))]
