@@ -99,6 +99,14 @@ def test_a_real_mistake(name):
     true_of(sentence, {**place.tb_frame.f_globals, **place.tb_frame.f_locals})
 
 
+def test_a_default_device_changes_no_sentence():
+    """With one, torch calls each of its functions through another, and then once more."""
+    for name, (cell, _, _) in MISTAKES.items():
+        plain = explain(run(cell)[0]).sentence()
+        with torch.device("cpu"):
+            assert explain(run(cell)[0]).sentence() == plain, name
+
+
 def test_there_are_many_and_most_state_shapes():
     assert len(MISTAKES) >= 30
     stated = 0

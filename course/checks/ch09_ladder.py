@@ -2994,10 +2994,11 @@ PREDICTIONS = [
                 "blocks of rows also leave the multipliers less time to wait.",
             ),
             Option(
-                "it falls to about a half",
+                "it falls to between a half and a quarter",
                 "What is done once a step is shared by 16 names: mostly Adam, and loading the "
-                "weights. The products, norms and exponentials of each name remain. So there is a "
-                "floor that no batch gets below: its multiply-adds, at the peak of the core.",
+                "weights. The longer the vectors of the processor, the more of a step that was. "
+                "The products, norms and exponentials of each name remain. So there is a floor "
+                "that no batch gets below: its multiply-adds, at the peak of the core.",
                 right=True,
             ),
             Option(

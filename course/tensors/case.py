@@ -34,9 +34,11 @@ SIGNS = {
     ast.Eq: "==",
     ast.NotEq: "!=",
 }
-# Functions of torch that hand their arguments on as they are.
+# Functions of torch that hand their arguments on as they are. With a default device each function
+# is called through the second line's, and then once more.
 PASSED_ON = {
     *("Module._wrapped_call_impl", "Module._call_impl", "Embedding.forward"),
+    *("handle_torch_function", "DeviceContext.__torch_function__", "cross_entropy", "nll_loss"),
     *("CrossEntropyLoss.forward", "NLLLoss.forward"),
 }
 
