@@ -116,6 +116,13 @@ def test_the_right_file_passes_and_says_what_was_graded(judged):
     assert verdict.ok and verdict.graded == "`row_sum.cu`, 5 probes, float32", verdict.sentence
 
 
+def test_the_learner_reads_one_sentence_and_what_the_kernel_printed(tmp_path, capsys):
+    text = changed(("j < N;", "j <= N;"), ("int t =", 'printf("mine\\n");\n    int t ='))
+    (tmp_path / "row_sum.cu").write_text("#include <stdio.h>\n" + text)
+    assert "reads `x[10]`" in grade(EXERCISE, str(tmp_path / "row_sum.cu")).sentence
+    assert set(capsys.readouterr().out.splitlines()) == {"mine"}
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -41,7 +41,7 @@ from course.checking.messages import Told
 
 ORDERS = ("forward", "reverse", "random:7")
 WAIT = 5 * c_build.CALL_SECONDS
-SAID = re.compile(r"^cuda_on_cpu: (.*)", re.MULTILINE)  # the header's findings, a line each
+SAID = re.compile(r"^cuda_on_cpu: (.*)\n?", re.MULTILINE)  # the header's findings, a line each
 WHICH = "NUMBER_OF_THE_TEXT"  # in the environment of a program of several texts
 SAME = 1e-4  # sums in another order differ by less, relative to max(1, |value|)
 
@@ -146,7 +146,10 @@ class CudaFunction(CFunction):
                 raise Told("no start", say_c.no_start(self.file))
             said = SAID.findall(ended.printed)
             if not record.ended:
-                return ended, record, cuda_report.stopped(self, ended.printed, call)
+                report = cuda_report.stopped(self, ended.printed, call)
+                # What the header said becomes our sentence; the rest is the learner's own output.
+                own = SAID.sub("", ended.printed) if report else ended.printed
+                return c_process.Ended(ended.end, ended.code, own), record, report
             if said:
                 raise cuda_report.finding(self, said, call)
             if first is None:
