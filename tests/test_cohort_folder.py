@@ -227,7 +227,7 @@ def test_nbgraders_own_validation_passes(cohort, name):
 
     for file in sorted(cohort.path("source", ".", name).glob("*.ipynb")):
         said = io.StringIO()
-        validator = Validator()
+        validator = Validator(config=cohort.config)
         validator.stream = said
         validator.validate_and_print(str(file))
         assert said.getvalue() == "Success! Your notebook passes all the tests.\n"

@@ -45,6 +45,9 @@ c.GenerateAssignment.preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 
+# Some exercises train a model. Else `nbgrader validate` stops a cell after 30 seconds.
+c.Execute.timeout = 600
+
 # `course cohort grade` grades, in a sandbox. nbgrader's own autograder is none, so it refuses.
 c.Autograde.pre_convert_hook = "course.cohort.refusing.autograde"
 '''

@@ -11,4 +11,5 @@ else:
     c.CourseDirectory.course_id = os.environ["COURSE_HUB_ID"]
     # nbgrader takes the account's name, which is the same for all where all share one account.
     c.CourseDirectory.student_id = os.environ["JUPYTERHUB_USER"]
+    c.Execute.timeout = 600  # for the button "Validate": some exercises train a model
 c.Exchange.root = os.environ["COURSE_HUB_EXCHANGE"]
