@@ -213,6 +213,15 @@ def test_every_figure_has_alt_text(path, one):
                 assert output["metadata"][mime]["alt"] == cell["metadata"]["mystnb"]["image"]["alt"]
 
 
+@each("lesson", "solution", "exercise")
+def test_drawings_in_text_fit(path, one):
+    """In a narrow window JupyterLab breaks longer lines of prose, and the drawing with them."""
+    for cell in notebooks.read(path)["cells"]:
+        if cell["cell_type"] == "markdown":
+            for drawing in re.findall(r"```text\n(.*?)```", notebooks.source(cell), re.DOTALL):
+                assert max(map(len, drawing.splitlines())) <= 74, drawing
+
+
 @each("lesson", "solution")
 def test_outputs_hold_nothing_of_this_machine(path, one):
     nb = notebooks.read(path)
