@@ -19,12 +19,10 @@ import ctypes
 import importlib
 import json
 import os
-import re
 import select
 import shutil
 import signal
 import socket
-from collections.abc import Collection
 from pathlib import Path
 
 from course.marking import cells
@@ -63,7 +61,6 @@ class Zygote:
         self.names = base64.b64decode(first["names"])
         self.buffer = bytearray(CHUNK)
         self.child, self.pid = None, 0
-        self.shown = mounted()
         self.prepare()
         for name in first["preload"]:
             with contextlib.suppress(ImportError):
@@ -191,38 +188,25 @@ class Zygote:
         self.pid = 0
         os.chdir("/")
         for place in [self.room, *(["/dev/shm"] if os.getpid() == 1 else [])]:
-            empty(place, [one for one in self.shown if one.startswith(f"{place}/")])
+            empty(place)
 
 
-def empty(folder: str, shown: Collection[str] = ()) -> None:
-    """Removes all that is in a folder, whatever rights it was given.
+def empty(folder: str) -> None:
+    """Removes all that is in a folder, whatever rights it was given; what is mounted there stays.
 
-    shown: places below it that stay; they cannot be written to. Ends this process, and so the
-    sandbox, when something else is left all the same.
+    Ends this process, and so the sandbox, when something else is left all the same.
     """
     with contextlib.suppress(OSError, RecursionError):
         for one in os.scandir(folder):
-            if _holds(one.path, shown):
-                if one.path not in shown:
-                    empty(one.path, shown)
-            elif one.is_dir(follow_symlinks=False):
+            if os.path.ismount(one.path):  # Python itself, read-only
+                continue
+            if one.is_dir(follow_symlinks=False):
                 _open_up(one.path)
                 shutil.rmtree(one.path, ignore_errors=True)
             else:
                 os.unlink(one.path)
-    if not all(_holds(os.path.join(folder, name), shown) for name in os.listdir(folder)):
+    if not all(os.path.ismount(os.path.join(folder, name)) for name in os.listdir(folder)):
         os._exit(1)
-
-
-def _holds(path: str, shown: Collection[str]) -> bool:
-    return any(f"{place}/".startswith(f"{path}/") for place in shown)
-
-
-def mounted() -> list[str]:
-    """The places of this process at which other files are shown, such as Python's."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-        places = [line.split()[4] for line in lines]
-    return [re.sub(r"\\(\d{3})", lambda sign: chr(int(sign[1], 8)), one) for one in places]
 
 
 def _open_up(folder: str) -> None:

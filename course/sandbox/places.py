@@ -34,8 +34,11 @@ def laid_out(
     system = [place for place in [*SYSTEM, *SETTINGS, *_python(packages)] if os.path.exists(place)]
     temporary = ["--perms", "1777", "--size", str(size), "--tmpfs"]
     words = ["--proc", "/proc", *_devices()]
-    for place in WRITTEN:  # before the others: Python may lie in /tmp
+    for place in WRITTEN:
         words += [*temporary, place]
+    within = _within_temporary(system)
+    for place in within:
+        words += ["--perms", "0755", "--tmpfs", place]
     words += _folders([*system, "/etc/passwd"])
     for place in system:
         if os.path.islink(place) and place in SYSTEM:
@@ -55,7 +58,7 @@ def laid_out(
         words += [*temporary, place]
     if folder is not None:
         words += ["--bind", str(folder), str(folder)]
-    for place in (*covers, "/dev", "/"):
+    for place in (*covers, *within, "/dev", "/"):
         words += ["--remount-ro", place]
     return [*words, "--chdir", str(folder or WRITTEN[0])]
 
@@ -70,6 +73,20 @@ def _covered(packages: bool) -> list[str]:
         for place in dict.fromkeys([paths.ROOT, *ours])
         if place.is_dir() and any(place.is_relative_to(above) for above in seen)
     ]
+
+
+def _within_temporary(system: Iterable[str]) -> list[str]:
+    """Where Python lies in a place for temporary files: the folders of that place which hold it.
+
+    Each is a file system of its own, read-only in the end: it can be neither moved nor filled.
+    """
+    tops = [
+        os.path.join(place, Path(one).relative_to(place).parts[0])
+        for one in system
+        for place in WRITTEN
+        if Path(one).is_relative_to(place)
+    ]
+    return list(dict.fromkeys(tops))
 
 
 def _python(packages: bool) -> list[str]:
