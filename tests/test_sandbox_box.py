@@ -498,13 +498,13 @@ answer({name: resource.getrlimit(getattr(resource, "RLIMIT_" + name)) for name i
 
 
 IN_TMP = """
-import sys
+import inspect, sys
+from course.sandbox import guest
 from course.sandbox.box import Box, works
 assert works() == "", works()
 top = "/tmp/" + sys.prefix.split("/")[2]
-program = f'''
-import os, shutil, sys
-from course.sandbox import guest
+program = "import contextlib, os, shutil, sys\\n"
+program += "\\n".join(map(inspect.getsource, (guest.empty, guest._open_up))) + f'''
 for harm in ("os.rename(top, top + '2')", "os.mkdir(top + '/new')", "open(top + '/new', 'w')",
              "os.rmdir(top)", "os.chmod(top, 0o777)"):
     try:
@@ -515,12 +515,12 @@ for harm in ("os.rename(top, top + '2')", "os.mkdir(top + '/new')", "open(top + 
 os.makedirs("/tmp/left/deep")
 open("/tmp/left/file", "w").close()
 os.chmod("/tmp/left", 0)
-guest.empty("/tmp")
+empty("/tmp")
 print(os.listdir("/tmp") == [os.path.basename({top!r})], os.path.exists(sys.executable))
 '''
 box = Box()
-words = [box.python(packages=True), "-c", f"import sys; sys.path[:0] = {sys.path!r}\\n" + program]
-with box.start(words, packages=True, see=[sys.argv[1]], stdout=-1, stderr=-2) as process:
+words = [box.python(packages=True), "-c", program]
+with box.start(words, packages=True, stdout=-1, stderr=-2) as process:
     print(process.communicate()[0].decode())
 """
 
@@ -533,7 +533,7 @@ def test_python_may_lie_among_temporary_files():
     python = Path(folder.name, "bin", "python")
     found = [str(paths.ROOT), *site.getsitepackages()]
     told = subprocess.run(
-        [python, "-c", IN_TMP, paths.ROOT],
+        [python, "-c", IN_TMP],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(found)},
         capture_output=True,
         text=True,
