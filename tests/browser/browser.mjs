@@ -21,6 +21,17 @@ export function launch() {
   });
 }
 
+/** A function that opens the address in a browser of its own; what a page complains of goes to the list `errors`. */
+export function opener(browser, url, errors) {
+  return async (options) => {
+    const page = await (await browser.newContext(options)).newPage();
+    page.on("pageerror", (error) => errors.push(error.message));
+    page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+    await page.goto(url);
+    return page;
+  };
+}
+
 /** Waits until a page of the site is all there: formulas, fonts, widgets, and the buttons where cells run. */
 export async function settled(page) {
   await page.evaluate(async () => {

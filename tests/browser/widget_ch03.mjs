@@ -1,20 +1,14 @@
 // Mounts the two widgets of chapter 03 on a blank page and handles them as a reader does: pointer, keys,
 // slider, a typed number. Reports what was to be seen; tests/test_widget_ch03.py judges it.
 // node widget_ch03.mjs PAGE_URL STATES_JSON
-import { launch, report } from "./browser.mjs";
+import { launch, opener, report } from "./browser.mjs";
 
 const [url, states] = process.argv.slice(2);
 const given = JSON.parse(states);
 const browser = await launch();
 const errors = [];
 
-async function open(options) {
-  const page = await (await browser.newContext(options)).newPage();
-  page.on("pageerror", (error) => errors.push(error.message));
-  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-  await page.goto(url);
-  return page;
-}
+const open = opener(browser, url, errors);
 
 const mount = (page, name, state, answer) =>
   page.evaluate(

@@ -2,19 +2,13 @@
 // sliders, keys. Reports what was to be seen; tests/test_widget_ch05.py judges it.
 // node widget_ch05.mjs PAGE_URL, with given.json beside the page
 import { basics } from "./basics.mjs";
-import { launch, report } from "./browser.mjs";
+import { launch, opener, report } from "./browser.mjs";
 
 const [url] = process.argv.slice(2);
 const browser = await launch();
 const errors = [];
 
-async function open(options) {
-  const page = await (await browser.newContext(options)).newPage();
-  page.on("pageerror", (error) => errors.push(error.message));
-  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-  await page.goto(url);
-  return page;
-}
+const open = opener(browser, url, errors);
 
 const mount = (page, state, answer) =>
   page.evaluate(

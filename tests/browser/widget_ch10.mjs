@@ -2,18 +2,17 @@
 // Play, pointer. Reports what was to be seen; tests/test_widget_ch10.py judges it.
 // node widget_ch10.mjs PAGE_URL STATE_JSON
 import { basics } from "./basics.mjs";
-import { launch, report } from "./browser.mjs";
+import { launch, opener, report } from "./browser.mjs";
 
 const [url, given] = process.argv.slice(2);
 const state = JSON.parse(given);
 const browser = await launch();
 const errors = [];
 
+const blank = opener(browser, url, errors);
+
 async function open(options) {
-  const page = await (await browser.newContext(options)).newPage();
-  page.on("pageerror", (error) => errors.push(error.message));
-  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-  await page.goto(url);
+  const page = await blank(options);
   await page.evaluate(async (state) => {
     const { render } = await import("./memory_access.mjs");
     window.view = render(document.querySelector("#here"), state);
